@@ -1,0 +1,190 @@
+"""What is measured: each metric declared once (name, unit, direction, formula), and computed from a trial's samples.
+
+Tables, axis labels, objectives, constraints and docs all read METRICS. Definitions are those of vLLM's
+`vllm bench serve` (vllm/benchmarks/serve.py, `calculate_metrics`). Passes are the samples: the value of a trial is the
+median over its timed passes for throughputs, and the percentile over all timed requests for latencies. What can't be
+computed is None, never 0.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vbench.records.record import Pass, Phase
+
+PERCENTILES = (50, 90, 95, 99)
+Samples = tuple[Sequence[Pass], Sequence[Phase]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One thing that is measured. `compute` takes the timed passes and the phases; None means it can't be computed."""
+
+    name: str
+    label: str
+    unit: str
+    direction: Literal["maximize", "minimize"]
+    formula: str
+    compute: Callable[[Samples], Any]
+    is_distribution: bool = False
+    """Whether the value is `{mean, p50, p90, p95, p99}`; addressed as `p95_ttft_s` or `mean_ttft_s`."""
+
+
+def percentile(values: Sequence[float], q: float) -> float:
+    """Linear interpolation between closest ranks (NumPy's default). `values` must not be empty.
+
+    >>> percentile([1.0, 2.0, 3.0, 4.0], 50)
+    2.5
+    """
+    ordered = sorted(values)
+    position = (len(ordered) - 1) * q / 100
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+def distribution(values: Iterable[float | None]) -> dict[str, float] | None:
+    """`{mean, p50, p90, p95, p99}` of what is there; None when nothing is."""
+    present = [value for value in values if value is not None]
+    if not present:
+        return None
+    summary = {"mean": statistics.fmean(present)}
+    summary.update({f"p{q}": percentile(present, q) for q in PERCENTILES})
+    return summary
+
+
+def pass_throughput(one: Pass, tokens: Callable[[Pass], int]) -> float | None:
+    """Tokens (or requests) of a pass over its duration; None for a pass without duration."""
+    return tokens(one) / one.duration_s if one.duration_s > 0 else None
+
+
+def output_tokens(one: Pass) -> int:
+    """Tokens generated in a pass."""
+    return sum(one.requests.output_tokens)
+
+
+def _median_rate(count: Callable[[Pass], int]) -> Callable[[Samples], float | None]:
+    def compute(samples: Samples) -> float | None:
+        rates = [rate for one in samples[0] if (rate := pass_throughput(one, count)) is not None]
+        return statistics.median(rates) if rates else None
+
+    return compute
+
+
+def _latency(column: Literal["ttft_s", "tpot_s", "e2e_latency_s"]) -> Callable[[Samples], dict[str, float] | None]:
+    def compute(samples: Samples) -> dict[str, float] | None:
+        return distribution(value for one in samples[0] for value in getattr(one.requests, column) or ())
+
+    return compute
+
+
+def _itl(samples: Samples) -> dict[str, float] | None:
+    return distribution(gap for one in samples[0] for gaps in one.requests.itl_s or () for gap in gaps)
+
+
+def _counter_ratio(numerator: str, denominator: str) -> Callable[[Samples], float | None]:
+    def compute(samples: Samples) -> float | None:
+        tops = [one.engine_metrics.get(numerator) for one in samples[0]]
+        bottoms = [one.engine_metrics.get(denominator) for one in samples[0]]
+        if not tops or None in tops or None in bottoms:
+            return None
+        total = sum(value for value in bottoms if value is not None)
+        return sum(value for value in tops if value is not None) / total if total else None
+
+    return compute
+
+
+def _counter_sum(name: str) -> Callable[[Samples], float | None]:
+    def compute(samples: Samples) -> float | None:
+        values = [one.engine_metrics[name] for one in samples[0] if name in one.engine_metrics]
+        return sum(values) if values and len(values) == len(samples[0]) else None
+
+    return compute
+
+
+def _acceptance_length(samples: Samples) -> float | None:
+    per_draft = _counter_ratio("spec_decode_num_accepted_tokens", "spec_decode_num_drafts")(samples)
+    return None if per_draft is None else 1 + per_draft
+
+
+def _peak_memory(samples: Samples) -> int | None:
+    peaks = [phase.peak_memory_bytes for phase in samples[1] if phase.peak_memory_bytes is not None]
+    return max(peaks) if peaks else None
+
+
+def _startup(samples: Samples) -> float | None:
+    parts = [phase.end_s - phase.start_s for phase in samples[1] if phase.name in ("start", "import", "load")]
+    return sum(parts) if any(phase.name == "load" for phase in samples[1]) else None
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(name="output_throughput_tok_s", label="Output throughput", unit="tok/s", direction="maximize",
+           formula="output tokens of a pass ÷ its wall time; median over timed passes",
+           compute=_median_rate(output_tokens)),
+    Metric(name="total_token_throughput_tok_s", label="Total token throughput", unit="tok/s", direction="maximize",
+           formula="(prompt + output tokens) of a pass ÷ its wall time; median over timed passes",
+           compute=_median_rate(lambda p: output_tokens(p) + sum(p.requests.input_tokens))),
+    Metric(name="request_throughput_req_s", label="Request throughput", unit="req/s", direction="maximize",
+           formula="requests of a pass ÷ its wall time; median over timed passes",
+           compute=_median_rate(lambda p: len(p.requests.output_tokens))),
+    Metric(name="ttft_s", label="Time to first token", unit="s", direction="minimize", is_distribution=True,
+           formula="first token − request start", compute=_latency("ttft_s")),
+    Metric(name="tpot_s", label="Time per output token", unit="s", direction="minimize", is_distribution=True,
+           formula="(E2E − TTFT) ÷ (output tokens − 1), one per request with 2 tokens or more",
+           compute=_latency("tpot_s")),
+    Metric(name="itl_s", label="Inter-token latency", unit="s", direction="minimize", is_distribution=True,
+           formula="gap between consecutive tokens; streaming only", compute=_itl),
+    Metric(name="e2e_latency_s", label="End-to-end latency", unit="s", direction="minimize", is_distribution=True,
+           formula="last token − request start", compute=_latency("e2e_latency_s")),
+    Metric(name="peak_memory_bytes", label="Peak memory", unit="B", direction="minimize",
+           formula="largest memory of the trial's process tree in any phase (PSS on a CPU)", compute=_peak_memory),
+    Metric(name="startup_s", label="Start-up", unit="s", direction="minimize",
+           formula="worker start to engine ready (start + import + load)", compute=_startup),
+    Metric(name="prefix_cache_hit_rate", label="Prefix-cache hit rate", unit="", direction="maximize",
+           formula="prompt tokens found in the prefix cache ÷ tokens asked of it, over timed passes",
+           compute=_counter_ratio("prefix_cache_hits", "prefix_cache_queries")),
+    Metric(name="num_preemptions", label="Preemptions", unit="", direction="minimize",
+           formula="preempted requests over timed passes", compute=_counter_sum("num_preemptions")),
+    Metric(name="acceptance_rate", label="Draft acceptance rate", unit="", direction="maximize",
+           formula="accepted ÷ drafted tokens over timed passes",
+           compute=_counter_ratio("spec_decode_num_accepted_tokens", "spec_decode_num_draft_tokens")),
+    Metric(name="mean_acceptance_length", label="Mean accepted length", unit="tok", direction="maximize",
+           formula="1 + accepted tokens ÷ drafts over timed passes", compute=_acceptance_length),
+)  # fmt: skip
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+def measure(passes: Sequence[Pass], phases: Sequence[Phase]) -> dict[str, Any]:
+    """Every metric of a trial from its samples, by name. Warm-up passes are left out here and nowhere else."""
+    samples: Samples = ([one for one in passes if one.kind == "timed"], phases)
+    return {metric.name: metric.compute(samples) for metric in METRICS}
+
+
+def metric_names() -> list[str]:
+    """Every name that an objective or a constraint may use: plain ones, and `p95_…`/`mean_…` of the distributions."""
+    names: list[str] = []
+    for metric in METRICS:
+        if metric.is_distribution:
+            names += [f"{part}_{metric.name}" for part in ("mean", *(f"p{q}" for q in PERCENTILES))]
+        else:
+            names.append(metric.name)
+    return names
+
+
+def value_of(measurements: dict[str, Any], name: str) -> float | None:
+    """A measurement by the name that objectives and constraints use (`p95_ttft_s`), None where it wasn't measured."""
+    if name in BY_NAME and not BY_NAME[name].is_distribution:
+        value = measurements.get(name)
+    else:
+        part, _, base = name.partition("_")
+        spread = measurements.get(base)
+        value = spread.get(part) if isinstance(spread, dict) else None
+    return None if value is None else float(value)
+
+
+def metric_of(name: str) -> Metric:
+    """The declaration behind a name (`p95_ttft_s` → `ttft_s`); raises KeyError for a name that isn't one."""
+    return BY_NAME[name] if name in BY_NAME else BY_NAME[name.partition("_")[2]]

@@ -1,0 +1,137 @@
+"""The record of one trial: one line of `trials.jsonl`.
+
+History of the format (`schema_version`), newest first; the reader accepts every version listed here:
+
+1  2026-11  first version
+
+Rules: samples are kept (each pass, each request), summaries beside them are derived from these samples alone;
+what could not be measured is null, never 0; bytes and seconds; times within a record count from the trial's start
+on the monotonic clock. Unknown keys from a newer minor writer are kept on reading.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vbench.outcome import Outcome
+
+SCHEMA_VERSION = 1
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+
+class Failure(_Stored):
+    """Why a trial didn't complete. `failure_class` is stored under the key `class`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, serialize_by_alias=True)
+
+    failure_class: str = Field(alias="class")
+    """A stable word of `execution.failures.CLASSES`, e.g. `kv_cache_too_small`."""
+    evidence: str
+    """The engine's own line that shows it (or what the runner saw: an exit code, a deadline)."""
+    advice: str
+    """What to try, in one sentence."""
+    phase: str | None = None
+    """The phase in which it happened: start, import, load, warmup, pass, close."""
+
+
+class Requests(_Stored):
+    """The requests of one pass, column-wise, in the order of the prompt set. A column is null where the engine gives none."""
+
+    input_tokens: list[int]
+    output_tokens: list[int]
+    ttft_s: list[float | None] | None = None
+    tpot_s: list[float | None] | None = None
+    e2e_latency_s: list[float | None] | None = None
+    itl_s: list[list[float]] | None = None
+    """Gaps between consecutive tokens, per request: only streaming ways of calling have them."""
+
+
+class Pass(_Stored):
+    """One traversal of the prompt set. Warm-up passes are kept and marked, and count in no summary."""
+
+    index: int
+    kind: Literal["warmup", "timed"]
+    start_s: float
+    duration_s: float
+    requests: Requests
+    output_sha256: str | None = None
+    """Digest of the generated token ids, to compare configurations' outputs."""
+    engine_metrics: dict[str, float] = Field(default_factory=dict)
+    """Differences of the engine's own counters over this pass (prefix cache hits, preemptions, drafted tokens, …)."""
+
+
+class Phase(_Stored):
+    """A stretch of the trial: start, import, load, warmup, pass, close. `index` counts within a name."""
+
+    name: str
+    index: int = 0
+    start_s: float
+    end_s: float
+    peak_memory_bytes: int | None = None
+
+
+class EngineFacts(_Stored):
+    """Which engine ran, and what it reported about itself."""
+
+    name: str
+    version: str | None = None
+    python: str | None = None
+    """The interpreter's version (`3.11.7`)."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """`weights_bytes`, `kv_cache_tokens`, `kv_cache_bytes`, `dtype`, `quantization`, … as the engine said."""
+
+
+class PromptSetFacts(_Stored):
+    """The fixed inputs, known by their digest."""
+
+    sha256: str
+    num_prompts: int
+    output_tokens: int | None
+    """Tokens asked of each request; null where it runs until it stops."""
+    source: str
+    """The file or the synthetic recipe, for people."""
+    input_tokens: int | None = None
+    """Total prompt tokens as the engine counted them."""
+
+
+class TrialRecord(_Stored):
+    """One trial, as stored."""
+
+    schema_version: int = SCHEMA_VERSION
+    trial: int
+    """Counts from 0 within a run; the baseline, where there is one, is trial 0."""
+    origin: Literal["baseline", "search", "run"] = "search"
+    config: dict[str, Any]
+    """The full effective parameters: `engine`, `model` and every engine argument that was passed, under vLLM's names."""
+    parameters: dict[str, Any]
+    """What the search chose, by dotted name (`quantization`, `speculative_config.ngram.num_speculative_tokens`);
+    a choice that carries settings is named by its label."""
+    outcome: Outcome
+    failure: Failure | None = None
+    measurements: dict[str, Any] = Field(default_factory=dict)
+    """By metric name (`vbench.metrics`): a number, null, or for latencies `{mean, p50, p90, p95, p99}`."""
+    constraint_violations: dict[str, float] = Field(default_factory=dict)
+    """By constraint text: how far beyond its bound the measurement was, relative to the bound (> 0 violated, ≤ 0 kept)."""
+    passes: list[Pass] = Field(default_factory=list)
+    engine: EngineFacts
+    prompt_set: PromptSetFacts
+    hardware: dict[str, Any] = Field(default_factory=dict)
+    """`profile` and what it stands for; how memory was measured (`memory_source`)."""
+    environment: dict[str, Any] = Field(default_factory=dict)
+    """Environment variables that were set for the trial, the way the worker was started, versions that matter."""
+    phases: list[Phase] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    """What makes the numbers less trustworthy, as sentences with advice."""
+    started_at: str
+    """UTC, ISO 8601; a label, never used in arithmetic."""
+    duration_s: float | None = None
+    """The whole trial, worker start to clean machine."""
+
+    def to_json_line(self) -> str:
+        """One line of JSON without a newline inside, NaN refused."""
+        return self.model_dump_json(by_alias=True, ensure_ascii=False)

@@ -1,0 +1,129 @@
+"""From choices to a configuration: one walk over the parameters, used by every search method.
+
+The walk is define-by-run: it asks `choose` for each parameter that applies, in the file's order, and follows the chosen
+option into its own settings, so conditional parameters exist only where their option was taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vbench.spec.types import Choice, Domain, Option, Parameter, Range, Scalar
+
+Choose = Callable[[str, Domain], Scalar]
+"""Given a dotted name and its domain: an option's label, or a number of the range."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One place in the space: what was chosen by dotted name, and the settings that follow from it."""
+
+    parameters: Mapping[str, Scalar]
+    settings: Mapping[str, Any]
+
+
+def walk(parameters: Sequence[Parameter], choose: Choose) -> Point:
+    """Ask `choose` for every parameter that applies and put the settings together.
+
+    A later parameter wins over a setting that an earlier option carried along.
+    """
+    chosen: dict[str, Scalar] = {}
+    settings: dict[str, Any] = {}
+    for parameter in parameters:
+        settings.update(_resolve(parameter, choose, chosen))
+    return Point(parameters=chosen, settings=settings)
+
+
+def _resolve(parameter: Parameter, choose: Choose, chosen: dict[str, Scalar]) -> dict[str, Any]:
+    name, domain = parameter.name, parameter.domain
+    value = chosen[name] = choose(name, domain)
+    if isinstance(domain, Range):
+        return {name: value}
+    option = domain.option(str(value))
+    carried = _settings(f"{name}.{option.label}", option.settings, choose, chosen)
+    if parameter.is_nested:
+        return {name: carried} if carried else {}
+    return {**({} if option.value is None else {name: option.value}), **carried}
+
+
+def _settings(prefix: str, settings: Mapping[str, Any], choose: Choose, chosen: dict[str, Scalar]) -> dict[str, Any]:
+    resolved: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, (Choice, Range)):
+            resolved.update(_resolve_inner(f"{prefix}.{key}", key, value, choose, chosen))
+        else:
+            resolved[key] = value
+    return resolved
+
+
+def _resolve_inner(path: str, key: str, domain: Domain, choose: Choose, chosen: dict[str, Scalar]) -> dict[str, Any]:
+    value = chosen[path] = choose(path, domain)
+    if isinstance(domain, Range):
+        return {key: value}
+    option: Option = domain.option(str(value))
+    carried = _settings(f"{path}.{option.label}", option.settings, choose, chosen)
+    return {**({} if option.value is None else {key: option.value}), **carried}
+
+
+def enumerate_points(parameters: Sequence[Parameter]) -> Iterator[Point]:
+    """Every point of a finite space, the last parameter turning fastest. Raises ValueError at a continuous range."""
+    odometer: list[tuple[str, list[Scalar], int]] = []
+    while True:
+        position = 0
+
+        def choose(name: str, domain: Domain) -> Scalar:
+            nonlocal position
+            if position == len(odometer):
+                odometer.append((name, _values(name, domain), 0))
+            _, values, index = odometer[position]
+            position += 1
+            return values[index]
+
+        yield walk(parameters, choose)
+        while odometer and odometer[-1][2] == len(odometer[-1][1]) - 1:
+            odometer.pop()
+        if not odometer:
+            return
+        name, values, index = odometer[-1]
+        odometer[-1] = (name, values, index + 1)
+
+
+def _values(name: str, domain: Domain) -> list[Scalar]:
+    if isinstance(domain, Choice):
+        return [option.label for option in domain.options]
+    values = domain.values()
+    if values is None:
+        raise ValueError(f"{name} is a continuous range: a grid needs a step")
+    return list(values)
+
+
+def count_points(parameters: Sequence[Parameter], *, limit: int = 1_000_000) -> int | None:
+    """How many points the space has; None when infinite or above `limit`."""
+    count = 0
+    try:
+        for count, _ in enumerate(enumerate_points(parameters), start=1):
+            if count > limit:
+                return None
+    except ValueError:
+        return None
+    return count
+
+
+def point_of(parameters: Sequence[Parameter], values: Mapping[str, Scalar]) -> Point | None:
+    """The point with these chosen values; None if one is missing or outside its domain."""
+
+    def choose(name: str, domain: Domain) -> Scalar:
+        value = values[name]
+        if isinstance(domain, Choice):
+            domain.option(str(value))
+            return str(value)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not domain.low <= value <= domain.high:
+            raise KeyError(name)
+        return value
+
+    try:
+        return walk(parameters, choose)
+    except KeyError:
+        return None

@@ -1,0 +1,190 @@
+"""What a sweep file means, as frozen types. No parsing here (`loader`), no searching (`search`), no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Scalar = str | int | float | bool | None
+ENGINES = ("vllm", "fake")
+SEARCH_METHODS = ("grid", "random", "tpe")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Numbers from `low` to `high`, both included. `step` None means continuous (floats) or every integer (ints)."""
+
+    low: int | float
+    high: int | float
+    step: int | float | None = None
+    log: bool = False
+
+    @property
+    def is_int(self) -> bool:
+        """Whether every value is an integer: low, high and step all are."""
+        return all(isinstance(part, int) for part in (self.low, self.high, self.step or 1))
+
+    def values(self) -> list[int | float] | None:
+        """Every value, in order; None when there are infinitely many (a float range without a step)."""
+        if self.step is None and not self.is_int:
+            return None
+        step = self.step or 1
+        count = int((self.high - self.low) / step + 1e-9) + 1
+        return [round(self.low + i * step, 12) for i in range(count)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One choice. `label` names it in records; `value` is what the engine gets (None: the argument is left out);
+    `settings` come along with it: sibling arguments, or, for a nested parameter, the argument's own keys."""
+
+    label: str
+    value: Scalar
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Each a plain value, or a Domain that is searched only under this option."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of several options; labels are unique."""
+
+    options: tuple[Option, ...]
+
+    def option(self, label: str) -> Option:
+        """The option of that label; raises KeyError."""
+        for option in self.options:
+            if option.label == label:
+                return option
+        raise KeyError(label)
+
+
+Domain = Choice | Range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """Something the search may set: an engine argument under the engine's own name, or `model`."""
+
+    name: str
+    domain: Domain
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the argument takes a mapping (`speculative_config`, `compilation_config`, `hf_overrides`): then an
+        option's settings are the argument's value; otherwise they are other arguments set along with it."""
+        return is_nested_argument(self.name)
+
+
+def is_nested_argument(name: str) -> bool:
+    """Engine arguments whose value is a mapping, known by name so that a file can be read without the engine."""
+    return name.endswith(("_config", "_overrides", "_kwargs")) or name == "hf_overrides"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticPrompts:
+    """Random token ids: `count` prompts of `input_tokens`, the first `shared_prefix_tokens` of each the same."""
+
+    count: int
+    input_tokens: int
+    shared_prefix_tokens: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptSpec:
+    """Where the fixed prompts come from (exactly one of `file`, `synthetic`) and how much each generates.
+    `output_tokens` is exact (`ignore_eos`); None means `until_stop`, up to `max_tokens`."""
+
+    file: Path | None = None
+    synthetic: SyntheticPrompts | None = None
+    limit: int | None = None
+    output_tokens: int | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSpec:
+    """How configurations are chosen, and when to stop. `trials` None: all of a grid, else 30."""
+
+    method: Literal["grid", "random", "tpe"] = "tpe"
+    trials: int | None = None
+    timeout_s: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """The metric to optimise, by a name of `metrics.metric_names()`."""
+
+    metric: str
+    direction: Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """`name operator bound`, e.g. `peak_memory_mib <= 15360`. `name` is as written; `quantity` is the metric or
+    parameter it reads, and `bound` is in that quantity's own unit (bytes, seconds)."""
+
+    text: str
+    name: str
+    quantity: str
+    operator: Literal["<=", ">=", "<", ">"]
+    bound: float
+    is_metric: bool
+
+    def violation(self, value: float) -> float:
+        """How far beyond the bound, relative to it; ≤ 0 is kept (a strict bound counts equality as violated)."""
+        excess = value - self.bound if self.operator in ("<=", "<") else self.bound - value
+        scale = abs(self.bound) or 1.0
+        return 1e-12 if excess == 0 and self.operator in ("<", ">") else excess / scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureSpec:
+    """How often the prompt set is traversed. No new pass starts once `max_seconds` of timed passes have run."""
+
+    warmup_passes: int = 1
+    passes: int = 3
+    max_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """After these the worker is stopped and the trial is `timed_out`."""
+
+    load_s: float = 900.0
+    pass_s: float = 600.0
+    close_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSpec:
+    """A whole sweep, checked and with defaults filled in. Relative paths are resolved against the file's folder."""
+
+    name: str
+    description: str = ""
+    model: str
+    """A local folder (absolute path) or a hub id."""
+    engine: str = "vllm"
+    python: str | None = None
+    """The interpreter that holds the engine; None means the one that runs vbench."""
+    hardware: str = "auto"
+    prompts: PromptSpec
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    search: SearchSpec = field(default_factory=SearchSpec)
+    objective: Objective
+    constraints: tuple[Constraint, ...] = ()
+    measure: MeasureSpec = field(default_factory=MeasureSpec)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    worker_start: Literal["auto", "fork", "cold"] = "auto"
+    baseline: Mapping[str, Any] | None = None
+    """Values by parameter (a choice by its label); parameters it doesn't name are left to the engine's default."""
+    source: Path
+    text: str
+    """The file as read, stored with the run."""
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Line of each dotted key, so that later checks (by the engine) can point at it."""
