@@ -40,7 +40,7 @@ class Failure(_Stored):
 
 
 class Requests(_Stored):
-    """The requests of one pass, column-wise, in the order of the prompt set. A column is null where the engine gives none."""
+    """The requests of one pass, column-wise, in the prompt set's order. A column is null where the engine gives none."""
 
     input_tokens: list[int]
     output_tokens: list[int]
@@ -107,7 +107,7 @@ class TrialRecord(_Stored):
     """Counts from 0 within a run; the baseline, where there is one, is trial 0."""
     origin: Literal["baseline", "search", "run"] = "search"
     config: dict[str, Any]
-    """The full effective parameters: `engine`, `model` and every engine argument that was passed, under vLLM's names."""
+    """The full effective parameters: `engine`, `model` and every engine argument passed, under vLLM's names."""
     parameters: dict[str, Any]
     """What the search chose, by dotted name (`quantization`, `speculative_config.ngram.num_speculative_tokens`);
     a choice that carries settings is named by its label."""
@@ -116,7 +116,7 @@ class TrialRecord(_Stored):
     measurements: dict[str, Any] = Field(default_factory=dict)
     """By metric name (`vbench.metrics`): a number, null, or for latencies `{mean, p50, p90, p95, p99}`."""
     constraint_violations: dict[str, float] = Field(default_factory=dict)
-    """By constraint text: how far beyond its bound the measurement was, relative to the bound (> 0 violated, ≤ 0 kept)."""
+    """By constraint text: how far beyond its bound, relative to the bound (> 0 violated, ≤ 0 kept)."""
     passes: list[Pass] = Field(default_factory=list)
     engine: EngineFacts
     prompt_set: PromptSetFacts

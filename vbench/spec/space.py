@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vbench.spec.types import Choice, Domain, Option, Parameter, Range, Scalar
+from vbench.spec.types import Choice, Domain, Parameter, Range, Scalar, is_nested_argument
 
 Choose = Callable[[str, Domain], Scalar]
 """Given a dotted name and its domain: an option's label, or a number of the range."""
@@ -32,38 +32,23 @@ def walk(parameters: Sequence[Parameter], choose: Choose) -> Point:
     chosen: dict[str, Scalar] = {}
     settings: dict[str, Any] = {}
     for parameter in parameters:
-        settings.update(_resolve(parameter, choose, chosen))
+        settings.update(_resolve(parameter.name, parameter.name, parameter.domain, choose, chosen))
     return Point(parameters=chosen, settings=settings)
 
 
-def _resolve(parameter: Parameter, choose: Choose, chosen: dict[str, Scalar]) -> dict[str, Any]:
-    name, domain = parameter.name, parameter.domain
-    value = chosen[name] = choose(name, domain)
-    if isinstance(domain, Range):
-        return {name: value}
-    option = domain.option(str(value))
-    carried = _settings(f"{name}.{option.label}", option.settings, choose, chosen)
-    if parameter.is_nested:
-        return {name: carried} if carried else {}
-    return {**({} if option.value is None else {name: option.value}), **carried}
-
-
-def _settings(prefix: str, settings: Mapping[str, Any], choose: Choose, chosen: dict[str, Scalar]) -> dict[str, Any]:
-    resolved: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, (Choice, Range)):
-            resolved.update(_resolve_inner(f"{prefix}.{key}", key, value, choose, chosen))
-        else:
-            resolved[key] = value
-    return resolved
-
-
-def _resolve_inner(path: str, key: str, domain: Domain, choose: Choose, chosen: dict[str, Scalar]) -> dict[str, Any]:
+def _resolve(path: str, key: str, domain: Domain, choose: Choose, chosen: dict[str, Scalar]) -> dict[str, Any]:
     value = chosen[path] = choose(path, domain)
     if isinstance(domain, Range):
         return {key: value}
-    option: Option = domain.option(str(value))
-    carried = _settings(f"{path}.{option.label}", option.settings, choose, chosen)
+    option = domain.option(str(value))
+    carried: dict[str, Any] = {}
+    for name, setting in option.settings.items():
+        if isinstance(setting, (Choice, Range)):
+            carried.update(_resolve(f"{path}.{option.label}.{name}", name, setting, choose, chosen))
+        else:
+            carried[name] = setting
+    if is_nested_argument(key):
+        return {key: carried} if carried else {}
     return {**({} if option.value is None else {key: option.value}), **carried}
 
 

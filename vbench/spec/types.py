@@ -70,15 +70,13 @@ class Parameter:
     name: str
     domain: Domain
 
-    @property
-    def is_nested(self) -> bool:
-        """Whether the argument takes a mapping (`speculative_config`, `compilation_config`, `hf_overrides`): then an
-        option's settings are the argument's value; otherwise they are other arguments set along with it."""
-        return is_nested_argument(self.name)
-
 
 def is_nested_argument(name: str) -> bool:
-    """Engine arguments whose value is a mapping, known by name so that a file can be read without the engine."""
+    """Whether the argument takes a mapping (`speculative_config`, `compilation_config`, `hf_overrides`).
+
+    Then an option's settings *are* the argument's value; otherwise they are other arguments set along with it.
+    Known by name, so that a file can be read without the engine.
+    """
     return name.endswith(("_config", "_overrides", "_kwargs")) or name == "hf_overrides"
 
 
