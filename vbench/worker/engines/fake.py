@@ -1,0 +1,232 @@
+"""A fake engine with closed-form times and memory, for logic that needs exact arithmetic. Never a measurement.
+
+Time of a pass of n prompts with p prompt and o output tokens each, s = min(max_num_seqs, n) at a time:
+
+    ceil(n / s) · ( s·p·PREFILL_S + o · (STEP_S + s·SEQUENCE_S) · block_factor ) · quantization_factor · (1 + noise)
+
+on a clock of its own, unless `sleep_scale` says how much of that to really sleep. `fail` makes it misbehave on purpose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, List, Optional
+
+from .base import Engine, PassResult
+
+STEP_S = 0.010
+SEQUENCE_S = 0.0005
+PREFILL_S = 0.00001
+QUANTIZATION_FACTOR = {None: 1.0, "awq": 0.6, "gptq": 0.65}
+BLOCK_FACTOR = {16: 1.1, 32: 1.0, 64: 0.9, 128: 1.2}
+KV_BYTES_PER_TOKEN = 2048
+WEIGHTS_BYTES = 64 * 1024**2
+MEMORY_BYTES = 1024**3
+CONTEXT_TOKENS = 8192
+
+ARGUMENTS: Dict[str, Dict[str, Any]] = {
+    "max_num_seqs": {"type": "int", "choices": None},
+    "max_model_len": {"type": "int", "choices": None},
+    "block_size": {"type": "int", "choices": sorted(BLOCK_FACTOR)},
+    "quantization": {"type": "str", "choices": ["awq", "gptq"]},
+    "dtype": {"type": "str", "choices": ["float16", "bfloat16", "float32"]},
+    "gpu_memory_utilization": {"type": "float", "choices": None},
+    "enable_prefix_caching": {"type": "bool", "choices": None},
+    "speculative_config": {"type": "dict", "choices": None},
+    "seed": {"type": "int", "choices": None},
+    "noise": {"type": "float", "choices": None},
+    "sleep_scale": {"type": "float", "choices": None},
+    "load_seconds": {"type": "float", "choices": None},
+    "fail": {"type": "str", "choices": None},
+}
+DEFAULTS: Dict[str, Any] = {
+    "max_num_seqs": 256,
+    "max_model_len": 2048,
+    "block_size": 32,
+    "quantization": None,
+    "dtype": "bfloat16",
+    "gpu_memory_utilization": 0.9,
+    "enable_prefix_caching": False,
+    "seed": 0,
+    "noise": 0.0,
+    "sleep_scale": 0.0,
+    "load_seconds": 0.0,
+    "fail": None,
+}
+
+
+class FakeEngine(Engine):
+    """See the module. `fail` is `KIND` or `KIND@PHASE` with phase load (default), pass or close."""
+
+    is_fork_safe_on = ("cpu",)
+
+    def __init__(self) -> None:
+        self._args: Dict[str, Any] = dict(DEFAULTS)
+        self._time_s = 0.0
+        self._random = random.Random(0)
+        self._counters = {"prompt_tokens": 0.0, "generation_tokens": 0.0}
+
+    def describe(self) -> Dict[str, Any]:
+        return {
+            "engine": "fake",
+            "version": "1",
+            "platform": "cpu",
+            "arguments": ARGUMENTS,
+            "nested_keys": {"speculative_config": ["method", "num_speculative_tokens"]},
+        }
+
+    def preload(self) -> None:
+        """Nothing to import."""
+
+    def platform(self) -> str:
+        return "cpu"
+
+    def load(self, model: str, engine_args: Dict[str, Any], is_forked: bool) -> Dict[str, Any]:
+        for name in engine_args:
+            if name not in ARGUMENTS:
+                raise TypeError("FakeEngine.__init__() got an unexpected keyword argument " + repr(name))
+        self._args.update(engine_args)
+        args = self._args
+        self._random = random.Random(args["seed"])
+        time.sleep(args["load_seconds"])
+        self._misbehave("load")
+        if args["max_model_len"] > CONTEXT_TOKENS:
+            raise ValueError(
+                "User-specified max_model_len ({}) is greater than the derived max_model_len "
+                "(max_position_embeddings={})".format(args["max_model_len"], CONTEXT_TOKENS)
+            )
+        kv_bytes = int(MEMORY_BYTES * args["gpu_memory_utilization"]) - WEIGHTS_BYTES
+        if kv_bytes < args["max_model_len"] * KV_BYTES_PER_TOKEN:
+            raise ValueError("No available memory for the cache blocks.")
+        return {
+            "dtype": args["dtype"],
+            "quantization": args["quantization"],
+            "max_model_len": args["max_model_len"],
+            "max_num_seqs": args["max_num_seqs"],
+            "weights_bytes": WEIGHTS_BYTES,
+            "kv_cache_tokens": kv_bytes // KV_BYTES_PER_TOKEN,
+        }
+
+    def prepare(self, prompts: List[Dict[str, Any]]) -> List[Any]:
+        return [
+            item.get("prompt_token_ids") or str(item.get("prompt", item.get("messages"))).split() for item in prompts
+        ]
+
+    def generate(self, prompts: List[Any], output_tokens: Optional[int], max_tokens: Optional[int]) -> PassResult:
+        self._misbehave("pass")
+        num_tokens = output_tokens or max_tokens or 16
+        seconds = self.pass_seconds(len(prompts), sum(map(len, prompts)) / len(prompts), num_tokens)
+        seconds *= 1 + self._random.uniform(-1, 1) * self._args["noise"]
+        time.sleep(seconds * self._args["sleep_scale"])
+        self._time_s += seconds
+        result = PassResult([len(prompt) for prompt in prompts], [_tokens(prompt, num_tokens) for prompt in prompts])
+        step_s = seconds / num_tokens
+        result.ttft_s = [step_s] * len(prompts)
+        result.e2e_latency_s = [seconds] * len(prompts)
+        result.tpot_s = [(seconds - step_s) / (num_tokens - 1) if num_tokens > 1 else None] * len(prompts)
+        self._counters["prompt_tokens"] += sum(map(len, prompts))
+        self._counters["generation_tokens"] += num_tokens * len(prompts)
+        return result
+
+    def pass_seconds(self, num_prompts: int, prompt_tokens: float, output_tokens: int) -> float:
+        """The formula of the module, without noise."""
+        args = self._args
+        at_once = min(args["max_num_seqs"], num_prompts)
+        step_s = (STEP_S + at_once * SEQUENCE_S) * BLOCK_FACTOR[args["block_size"]]
+        waves = math.ceil(num_prompts / at_once)
+        seconds: float = (
+            waves
+            * (at_once * prompt_tokens * PREFILL_S + output_tokens * step_s)
+            * QUANTIZATION_FACTOR[args["quantization"]]
+        )
+        return seconds
+
+    def counters(self) -> Dict[str, float]:
+        return dict(self._counters)
+
+    def reset_prefix_cache(self) -> None:
+        """No cache to reset."""
+
+    def close(self) -> None:
+        self._misbehave("close")
+
+    def clock(self) -> float:
+        return self._time_s
+
+    def _misbehave(self, phase: str) -> None:
+        kind, _, where = (self._args["fail"] or "").partition("@")
+        if kind and (where or "load") == phase:
+            MISBEHAVIOURS[kind]()
+
+
+def _tokens(prompt: Any, count: int) -> List[int]:
+    digest = hashlib.sha256(repr(prompt).encode()).digest()
+    return [digest[i % len(digest)] for i in range(count)]
+
+
+def _raise_oom() -> None:
+    raise RuntimeError(
+        "CUDA out of memory. Tried to allocate 512.00 MiB. GPU 0 has a total capacity of 14.56 GiB of which 12.81 MiB "
+        "is free."
+    )
+
+
+def _raise_host_oom() -> None:
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 3221225472 bytes.")
+
+
+def _raise() -> None:
+    raise RuntimeError("the fake engine was told to fail")
+
+
+def _segfault() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _exit() -> None:
+    os._exit(7)
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(3600)
+
+
+def _hang_deaf() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _hang()
+
+
+def _leave_child() -> None:
+    """A child in a session of its own, which no group kill reaches."""
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=True)
+
+
+def _flood() -> None:
+    for _ in range(20_000):
+        sys.stdout.write("x" * 200 + "\n")
+
+
+MISBEHAVIOURS: Dict[str, Callable[[], None]] = {
+    "oom": _raise_oom,
+    "host_oom": _raise_host_oom,
+    "exception": _raise,
+    "segfault": _segfault,
+    "kill": _kill,
+    "exit": _exit,
+    "hang": _hang,
+    "hang_deaf": _hang_deaf,
+    "leave_child": _leave_child,
+    "flood": _flood,
+}

@@ -1,0 +1,109 @@
+"""One trial: load, warm up, measure, close; every step said on the channel before it begins."""
+
+from __future__ import annotations
+
+import faulthandler
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from typing import Any, Dict, List
+
+from .engines import load_engine
+from .engines.base import Engine, PassResult
+from .protocol import PROTOCOL, Channel, error_event
+
+
+def run_trial(request: Dict[str, Any], channel: Channel, is_forked: bool) -> int:
+    """Run the trial that `request` describes and return the exit status: 0 after `done`, 1 after `error`."""
+    faulthandler.enable()  # a segfault leaves its Python stack in the log
+    os.environ.update(request.get("environment", {}))
+    tempfile.tempdir = None  # TMPDIR may have just changed
+    trial = _Trial(request, channel)
+    try:
+        trial.run(is_forked)
+    except BaseException as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        channel.send(error_event(error, trial.phase_name))
+        return 1
+    return 0
+
+
+class _Trial:
+    def __init__(self, request: Dict[str, Any], channel: Channel) -> None:
+        self.request = request
+        self.channel = channel
+        self.phase_name = "start"
+        self.output_tokens = request.get("output_tokens")
+
+    def run(self, is_forked: bool) -> None:
+        self.channel.send({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "t": time.monotonic()})
+        self._phase("import")
+        engine = load_engine(self.request["engine"])
+        engine.preload()
+        self._phase("load")
+        facts = engine.load(self.request["model"], dict(self.request["engine_args"]), is_forked)
+        self.channel.send({"event": "engine", "facts": facts})
+        prompts = engine.prepare(_read_prompts(self.request["prompts_file"]))
+        for index in range(self.request["warmup_passes"]):
+            self._phase("warmup", index)
+            self._pass(engine, prompts, "warmup", index)
+        self._timed_passes(engine, prompts)
+        self._phase("close")
+        engine.close()
+        self.channel.send({"event": "done", "t": time.monotonic()})
+
+    def _phase(self, name: str, index: int = 0) -> None:
+        self.phase_name = name
+        self.channel.phase(name, index)
+
+    def _timed_passes(self, engine: Engine, prompts: List[Any]) -> None:
+        spent_s = 0.0
+        limit_s = self.request.get("max_seconds")
+        for index in range(self.request["passes"]):
+            if index > 0 and limit_s is not None and spent_s >= limit_s:
+                break
+            self._phase("pass", index)
+            spent_s += self._pass(engine, prompts, "timed", index)
+
+    def _pass(self, engine: Engine, prompts: List[Any], kind: str, index: int) -> float:
+        engine.reset_prefix_cache()
+        before = engine.counters()
+        start = time.monotonic()
+        clock_start = engine.clock()
+        result = engine.generate(prompts, self.output_tokens, self.request.get("max_tokens"))
+        duration_s = engine.clock() - clock_start
+        after = engine.counters()
+        self.channel.send(
+            {
+                "event": "pass",
+                "kind": kind,
+                "index": index,
+                "t": start,
+                "duration_s": duration_s,
+                "requests": _columns(result),
+                "output_sha256": hashlib.sha256(json.dumps(result.token_ids).encode()).hexdigest(),
+                "engine_metrics": {name: after[name] - before.get(name, 0) for name in sorted(after)},
+            }
+        )
+        return duration_s
+
+
+def _columns(result: PassResult) -> Dict[str, Any]:
+    columns: Dict[str, Any] = {
+        "input_tokens": result.input_tokens,
+        "output_tokens": [len(ids) for ids in result.token_ids],
+    }
+    for name in ("ttft_s", "tpot_s", "e2e_latency_s"):
+        values = getattr(result, name)
+        columns[name] = None if values is None else [None if v is None else round(v, 6) for v in values]
+    return columns
+
+
+def _read_prompts(path: str) -> List[Dict[str, Any]]:
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
