@@ -27,7 +27,10 @@ def main(argv: List[str]) -> int:
         from .trial import run_trial
 
         request = json.load(os.fdopen(0))
-        return run_trial(request, Channel(int(argv[1])), is_forked=False)
+        status = run_trial(request, Channel(int(argv[1])), is_forked=False)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # as a forked trial does: an engine's teardown may crash, and tells nothing of the trial
     print(f"unknown verb {verb!r}: identify, describe, keeper or trial", file=sys.stderr)
     return 2
 

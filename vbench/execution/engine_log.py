@@ -1,0 +1,58 @@
+"""What an engine says about itself only in its log: weights, KV space, time to load and compile.
+
+Line formats are vLLM's (0.5 to 0.33); bytes from GiB are as exact as the log prints them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vbench.units import GIB
+
+_HEAD_BYTES, _TAIL_BYTES = 512 * 1024, 2 * 1024**2
+_FACTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("weights_bytes", re.compile(r"Model loading took ([\d.]+) GiB"), "gib"),
+    ("weights_bytes", re.compile(r"Loading model weights took ([\d.]+) GB"), "gib"),
+    ("load_weights_s", re.compile(r"Model loading took [\d.]+ GiB(?: memory)? and ([\d.]+) seconds"), "float"),
+    ("kv_cache_bytes", re.compile(r"Available KV cache memory: ([\d.]+) GiB"), "gib"),
+    ("kv_cache_tokens", re.compile(r"(?:GPU|CPU) KV cache size: ([\d,]+) tokens"), "int"),
+    ("max_concurrency", re.compile(r"Maximum concurrency for [\d,]+ tokens per request: ([\d.]+)x"), "float"),
+    ("graph_bytes", re.compile(r"Graph capturing finished in [\d.]+ secs?(?:\., |, )took ([\d.]+) GiB"), "gib"),
+    ("graph_capture_s", re.compile(r"Graph capturing finished in ([\d.]+) secs?"), "float"),
+    ("compile_s", re.compile(r"torch\.compile took ([\d.]+) s"), "float"),
+    ("init_engine_s", re.compile(r"init engine .* took ([\d.]+)"), "float"),
+)
+_CONVERT: dict[str, Callable[[str], Any]] = {
+    "gib": lambda text: round(float(text) * GIB),
+    "int": lambda text: int(text.replace(",", "")),
+    "float": float,
+}
+
+
+def read_log(path: Path) -> str:
+    """The log's text; of a flooded one its head and tail, which hold the start-up and the last words."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            if size <= _HEAD_BYTES + _TAIL_BYTES:
+                data = file.read()
+            else:
+                head = file.read(_HEAD_BYTES)
+                file.seek(-_TAIL_BYTES, 2)
+                data = head + b"\n[... %d bytes left out ...]\n" % (size - _HEAD_BYTES - _TAIL_BYTES) + file.read()
+    except OSError:
+        return ""
+    return data.decode(errors="replace")
+
+
+def facts_in(text: str) -> dict[str, Any]:
+    """What the log says, by fact name; the last mention of each wins."""
+    facts: dict[str, Any] = {}
+    for name, pattern, kind in _FACTS:
+        found = pattern.findall(text)
+        if found:
+            facts[name] = _CONVERT[kind](found[-1])
+    return facts

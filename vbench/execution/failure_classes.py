@@ -1,0 +1,103 @@
+"""The table of failure classes: the engine's own words, what they mean, and what to try.
+
+One row each: a stable class name, the outcome it gives, a pattern for one line of the trial's output, advice. Rows are
+tried in order and the first that matches wins, so a specific cause stands above the wrapper that hides it ("Engine core
+initialization failed"), and the wrappers come last. Strings are vLLM's, 0.5 to 0.33, and torch's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from vbench.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class FailureClass:
+    """A kind of failure. `pattern` is searched in single lines of the output; its line becomes the evidence."""
+
+    name: str
+    outcome: Outcome
+    pattern: re.Pattern[str]
+    advice: str
+
+
+_OOM, _NO, _UNS, _CRASH = Outcome.OUT_OF_MEMORY, Outcome.INFEASIBLE, Outcome.UNSUPPORTED, Outcome.CRASHED
+
+
+def _row(name: str, outcome: Outcome, pattern: str, advice: str) -> FailureClass:
+    return FailureClass(name, outcome, re.compile(pattern), advice)
+
+
+CLASSES: tuple[FailureClass, ...] = (
+    # The settings and the model contradict each other.
+    _row("unknown_argument", _NO, r"got an unexpected keyword argument|is not a valid argument in the speculative_config",
+         "this engine version has no such argument: check its name against `vbench schema` and the engine's docs"),
+    _row("not_quantized", _NO, r"Cannot find the config file for \w+",
+         "this checkpoint isn't quantized that way: name a quantized checkpoint for that choice (`awq: {model: …}`)"),
+    _row("quantization_mismatch", _NO, r"does not match the quantization method specified in the `quantization` argument",
+         "the checkpoint is quantized by another method: leave `quantization` out, or name the checkpoint that fits"),
+    _row("heads_not_divisible", _NO, r"Total number of attention heads \(\d+\) must be divisible by tensor parallel size",
+         "choose a tensor_parallel_size that divides the number of attention heads"),
+    _row("too_few_gpus", _NO,
+         r"World size \(\d+\) is larger than the number of available GPUs|"
+         r"set tensor_parallel_size \(\d+\) to less than max local gpu count|Not enough allowed NUMA nodes",
+         "lower tensor_parallel_size to what this machine has"),
+    _row("max_model_len_beyond_model", _NO, r"User-specified max_model_len \(\d+\) is greater than the derived max_model_len",
+         "lower max_model_len to the model's own limit"),
+    _row("prompt_too_long", _NO, r"maximum context length is \d+ tokens|Prompt length of \d+ is longer than",
+         "raise max_model_len, or shorten the prompts"),
+    _row("batch_too_small", _NO, r"max_num_batched_tokens \(\d+\) (is smaller than max_model_len|must be greater than)",
+         "raise max_num_batched_tokens, or lower max_num_seqs (or max_model_len without chunked prefill)"),
+    _row("speculation_misconfigured", _NO,
+         r"num_speculative_tokens` was not provided|num_speculative_tokens must be provided|"
+         r"num_speculative_tokens was provided but without|validation errors? for SpeculativeConfig",
+         "complete speculative_config: `method`, `num_speculative_tokens`, and `model` where the method needs one"),
+    _row("bad_token_ids", _NO, r"Token id \d+ is out of vocabulary", "the prompt set was made for another vocabulary"),
+    # Memory, known at start-up.
+    _row("kv_cache_too_small", _OOM,
+         r"No available memory for the cache blocks|To serve at least one request with the models?'s? max seq len|"
+         r"is larger than the maximum number of tokens that can be stored in KV cache|Cannot auto-fit max_model_len",
+         "raise gpu_memory_utilization (or kv_cache_memory_bytes), lower max_model_len, or quantize"),
+    _row("not_enough_free_memory", _OOM,
+         r"on startup is less than desired (GPU|CPU) memory utilization|on kv cache allocation is less than requested",
+         "lower gpu_memory_utilization, or free the memory that other processes hold"),
+    # Memory, found out the hard way.
+    _row("gpu_out_of_memory", _OOM, r"CUDA out of memory|torch\.(cuda\.)?OutOfMemoryError|CUDA error: out of memory",
+         "lower gpu_memory_utilization, max_num_seqs or max_num_batched_tokens, or quantize"),
+    _row("host_out_of_memory", _OOM, r"DefaultCPUAllocator: (can't|not enough memory)|\bMemoryError\b|Cannot allocate memory",
+         "lower the KV space (gpu_memory_utilization, kv_cache_memory_bytes) or free host memory"),
+    # What this engine, build or card can't do.
+    _row("dtype_unsupported_by_gpu", _UNS, r"Bfloat16 is only supported on GPUs with compute capability of at least",
+         "set dtype: float16"),
+    _row("dtype_unsupported_by_quantization", _UNS, r"is not supported for quantization method \w+\. Supported dtypes",
+         "use one of the dtypes that the line names with this quantization"),
+    _row("dtype_unsupported_by_model", _UNS, r"The model type '[^']*' does not support float16",
+         "this model can't run in float16: use float32 (twice the memory), or another model on cards without bfloat16"),
+    _row("quantization_unknown", _UNS, r"Unknown quantization method|Invalid quantization method|"
+         r"'quantization'.*Input should be",
+         "this engine version doesn't have it (squeezellm: last in vLLM 0.6.0; gguf and bitsandbytes: plugins now): "
+         "name an interpreter that does by `python:`"),
+    _row("quantization_unsupported", _UNS,
+         r"quantization method \S+ is not supported for the current GPU|Quantization scheme is not supported|"
+         r"Failed to find a kernel that can implement|Marlin does not support|static activation ordering or desc_act|"
+         r"_C::static_scaled_fp8_quant|is not supported on (CPU|cpu)",
+         "choose another quantization for this card and engine build"),
+    _row("attention_backend_unsupported", _UNS,
+         r"Unknown attention backend|No valid attention backend|Selected backend .* is not valid|No common block size for",
+         "choose a block_size or attention backend that this platform has"),
+    _row("kv_cache_dtype_unsupported", _UNS, r"FP8 KV cache is not supported", "set kv_cache_dtype: auto"),
+    _row("speculation_unsupported", _UNS,
+         r"Unsupported speculative method|Arctic Inference is required|draft model is not supported yet",
+         "choose another speculative method for this model and engine version"),
+    _row("platform_unsupported", _UNS, r"is not supported on current platform|only supported on CUDA|Torch not compiled with CUDA",
+         "this engine build can't do it on this platform"),
+    _row("model_unreadable", _NO, r"Can't load the configuration of|does not appear to have a file named|"
+         r"is not a local folder and is not a valid model identifier|Cannot find any model weights|LocalEntryNotFound|"
+         r"Repo id must be|couldn't connect to",
+         "check `model:`: a folder with config.json and weights, or a hub id that is cached or can be reached"),
+    # Wrappers: something else is the cause, and none of the rows above knew it.
+    _row("engine_died", _CRASH, r"EngineDeadError|Engine core initialization failed|Worker proc .* died|WorkerProc .*failed",
+         "read the trial's log: the cause stands above this line"),
+)  # fmt: skip

@@ -1,0 +1,144 @@
+"""The parent's end of the keeper (vbench/worker/keeper.py, which also documents the messages)."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vbench.errors import MachineError
+from vbench.execution.interpreters import WORKER_ENTRY, Interpreter
+from vbench.execution.leftovers import RUN_MARK
+
+_MAX_PACKET = 1 << 20
+# Nothing of a benchmark goes to somebody's statistics; SPT_NOENV keeps process titles out of /proc/PID/environ, where
+# our mark is; faulthandler turns a segfault into a stack in the log.
+_ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a trial's process ended: an exit code, or the signal that killed it."""
+
+    code: int | None
+    signal: int | None
+
+    def describe(self) -> str:
+        """`exit code 7` or `killed by SIGKILL`."""
+        if self.signal is not None:
+            return f"killed by {signal.Signals(self.signal).name}"
+        return f"exit code {self.code}"
+
+
+class KeeperGone(MachineError):
+    """The keeper died: out of memory, or killed from outside."""
+
+
+class Keeper:
+    """A running keeper. Use as a context manager; `preload` asks it to import the engine so that it can fork."""
+
+    def __init__(
+        self, interpreter: Interpreter, engine: str, *, preload: bool, environment: Mapping[str, str], run_uid: str,
+        log: Path,
+    ) -> None:  # fmt: skip
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket = ours
+        self.can_fork = False
+        self.fork_blocker: str | None = None
+        self.preload_seconds: float | None = None
+        with theirs, log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [interpreter.path, str(WORKER_ENTRY), "keeper", str(theirs.fileno()), engine,
+                 "preload" if preload else "cold"],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # the terminal's Ctrl-C reaches only us
+                env={**os.environ, **_ENVIRONMENT, **environment, RUN_MARK: run_uid},
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The keeper's own pid."""
+        return self._process.pid
+
+    def fileno(self) -> int:
+        """For select: readable when the keeper says something."""
+        return self._socket.fileno()
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until it has imported the engine, or said why it can't fork. Raises KeeperGone."""
+        message = self.receive(timeout_s)
+        if message is None:
+            self.fork_blocker = f"importing the engine took over {timeout_s:.0f} s"
+            raise KeeperGone(self.fork_blocker)
+        self.can_fork = bool(message.get("preloaded"))
+        self.fork_blocker = message.get("fork_blocker")
+        self.preload_seconds = message.get("seconds")
+
+    def start(self, trial_id: int, how: Literal["fork", "cold"], request: dict[str, Any], fds: tuple[int, int]) -> int:
+        """Start a trial; `fds` are its result pipe and its log. Returns its pid, which is also its process group."""
+        packet = json.dumps({"op": "start", "id": trial_id, "how": how, "request": request}).encode()
+        rights = array.array("i", fds)
+        try:
+            self._socket.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        except OSError as error:
+            raise KeeperGone(f"the keeper process is gone: {self._ending()}") from error
+        message = self.receive(30.0)
+        if message is None or message.get("event") != "started":
+            raise KeeperGone(f"the keeper didn't start the trial (it said {message})")
+        return int(message["pid"])
+
+    def receive(self, timeout_s: float | None) -> dict[str, Any] | None:
+        """The next message; None when the time is over. Raises KeeperGone when its end is closed."""
+        if not select.select([self._socket], [], [], timeout_s)[0]:
+            return None
+        try:
+            data = self._socket.recv(_MAX_PACKET)
+        except OSError as error:
+            raise KeeperGone(f"the keeper process is gone: {error}") from error
+        if not data:
+            raise KeeperGone(f"the keeper process is gone: {self._ending()}")
+        message: dict[str, Any] = json.loads(data)
+        return message
+
+    def reap(self, trial_id: int) -> None:
+        """Let an exited trial's zombie go; after this its pid may be used again."""
+        with contextlib.suppress(OSError):
+            self._socket.send(json.dumps({"op": "reap", "id": trial_id}).encode())
+
+    def _ending(self) -> str:
+        try:
+            status = self._process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            return "still running, but it closed its socket"
+        return Exit(code=status if status >= 0 else None, signal=-status if status < 0 else None).describe()
+
+    def close(self) -> None:
+        """Stop it and all that it started."""
+        with contextlib.suppress(OSError):
+            self._socket.send(b'{"op": "stop"}')
+        self._socket.close()
+        deadline = time.monotonic() + 5.0
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

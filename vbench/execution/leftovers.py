@@ -1,0 +1,60 @@
+"""What must not outlive a trial: its processes and its temporary folder.
+
+Every process of a run inherits `VBENCH_RUN=<unique id>`; that mark, read from /proc, is how we know a process is ours.
+Nothing is ever found, or ended, by its name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+RUN_MARK = "VBENCH_RUN"
+TEMP_PREFIX = "vbench-"
+
+
+def marked_processes(run_uid: str, *, excluding: Iterable[int] = ()) -> list[int]:
+    """Pids of this user's processes that carry the run's mark, zombies left out (they have no environment)."""
+    mark = f"{RUN_MARK}={run_uid}".encode()
+    skipped = {os.getpid(), *excluding}
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) in skipped:
+            continue
+        try:
+            environment = Path("/proc", entry, "environ").read_bytes()
+        except OSError:  # ended meanwhile, or another user's
+            continue
+        if mark in environment.split(b"\0"):
+            found.append(int(entry))
+    return found
+
+
+def kill_marked(run_uid: str, *, excluding: Iterable[int] = (), wait_s: float = 5.0) -> list[int]:
+    """SIGKILL the run's remaining processes and wait until they are gone; returns the pids that were found."""
+    found = marked_processes(run_uid, excluding=excluding)
+    for pid in found:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    deadline = time.monotonic() + wait_s
+    while found and time.monotonic() < deadline and set(found) & set(marked_processes(run_uid, excluding=excluding)):
+        time.sleep(0.02)
+    return found
+
+
+def make_temp_folder() -> Path:
+    """A trial's own TMPDIR: engines leave sockets and rendezvous files there."""
+    return Path(tempfile.mkdtemp(prefix=TEMP_PREFIX))
+
+
+def remove_temp_folder(path: Path) -> None:
+    """Remove a folder made by `make_temp_folder`; anything else is left alone."""
+    if path.name.startswith(TEMP_PREFIX) and path.parent == Path(tempfile.gettempdir()):
+        shutil.rmtree(path, ignore_errors=True)

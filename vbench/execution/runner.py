@@ -1,0 +1,203 @@
+"""Runs one trial through the keeper: reads its pipe, samples its memory, holds its deadlines, leaves nothing behind.
+
+What the trial said and how it ended is returned as a RawTrial; what that means is decided in `verdict`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from vbench.execution import leftovers
+from vbench.execution.keeper_client import Exit, Keeper, KeeperGone
+from vbench.execution.memory import MemorySample, MemorySampler, ProcessTreeMemory, kernel_oom_kills
+from vbench.spec.types import Deadlines
+
+_TERM_GRACE_S = 3.0
+_KILL_GRACE_S = 15.0
+_EXIT_GRACE_S = 10.0  # between `done` and the process's end
+_MAX_MESSAGE_BYTES = 256 * 1024**2
+_DEADLINE_OF = {"start": "load", "import": "load", "load": "load", "warmup": "pass", "pass": "pass", "close": "close"}
+OnEvent = Callable[[dict[str, Any]], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class RawTrial:
+    """Everything seen of a trial, on the monotonic clock."""
+
+    started_t: float
+    how: Literal["fork", "cold"]
+    ended_t: float = 0.0
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    garbage: list[str] = field(default_factory=list)
+    """Lines on the pipe that aren't our protocol."""
+    exit: Exit | None = None
+    """None when the process could not be made to end."""
+    timed_out: str | None = None
+    """The deadline that passed: `load`, `pass` or `close`."""
+    samples: list[MemorySample] = field(default_factory=list)
+    memory_source: str = ""
+    leftovers: list[int] = field(default_factory=list)
+    keeper_error: str | None = None
+    kernel_oom_kills: int = 0
+    """How many processes the kernel's out-of-memory killer ended on this machine meanwhile."""
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        """The messages of one kind, in order."""
+        return [message for message in self.messages if message.get("event") == event]
+
+
+def run_trial(
+    keeper: Keeper, *, trial_id: int, how: Literal["fork", "cold"], request: Mapping[str, Any], deadlines: Deadlines,
+    log: Path, run_uid: str, on_event: OnEvent,
+) -> RawTrial:  # fmt: skip
+    """Start the trial, watch it to its end, clean up after it. Raises only what interrupts vbench itself."""
+    temp_folder = leftovers.make_temp_folder()
+    environment = {**request.get("environment", {}), "TMPDIR": str(temp_folder)}
+    raw = RawTrial(started_t=time.monotonic(), how=how)
+    kills_before = kernel_oom_kills()
+    read_fd, write_fd = os.pipe()
+    try:
+        with log.open("ab") as output:
+            try:
+                pid = keeper.start(trial_id, how, {**request, "environment": environment}, (write_fd, output.fileno()))
+            except KeeperGone as error:
+                raw.keeper_error = str(error)
+                return raw
+            finally:
+                os.close(write_fd)
+        _Watch(keeper, trial_id, pid, read_fd, raw, deadlines, on_event).run()
+        raw.leftovers = leftovers.kill_marked(run_uid, excluding=[keeper.pid])
+    finally:
+        os.close(read_fd)
+        raw.ended_t = time.monotonic()
+        raw.kernel_oom_kills = kernel_oom_kills() - kills_before
+        leftovers.remove_temp_folder(temp_folder)
+    return raw
+
+
+class _Watch:
+    """One trial being watched. The result pipe and the keeper's socket are read in one loop, by deadline."""
+
+    def __init__(
+        self, keeper: Keeper, trial_id: int, pid: int, read_fd: int, raw: RawTrial, deadlines: Deadlines,
+        on_event: OnEvent,
+    ) -> None:  # fmt: skip
+        self.keeper, self.trial_id, self.pid, self.read_fd, self.raw = keeper, trial_id, pid, read_fd, raw
+        self.on_event = on_event
+        self.limits = {"load": deadlines.load_s, "pass": deadlines.pass_s, "close": deadlines.close_s}
+        self.deadline_name, self.deadline = "load", raw.started_t + deadlines.load_s
+        self.buffer = b""
+        self.is_pipe_open = True
+        self.sampler = MemorySampler(ProcessTreeMemory(pid))
+        raw.memory_source = self.sampler.source.name
+        fcntl.fcntl(read_fd, fcntl.F_SETFL, os.O_NONBLOCK)
+
+    def run(self) -> None:
+        self.sampler.start()
+        try:
+            self._loop()
+        except KeeperGone as error:
+            self.raw.keeper_error = str(error)
+            self._signal_group(signal.SIGKILL)
+        except BaseException:  # the user's interrupt: the trial must not outlive it
+            self._end_early(signal.SIGTERM)
+            raise
+        finally:
+            self._signal_group(signal.SIGKILL)  # whatever of its group is left; its leader is a zombie until reaped
+            self.keeper.reap(self.trial_id)
+            self.raw.samples = self.sampler.stop()
+
+    def _loop(self) -> None:
+        while self.raw.exit is None:
+            if time.monotonic() >= self.deadline:
+                self.raw.timed_out = self.deadline_name
+                self._end_early(signal.SIGTERM)
+                return
+            self._turn(self.deadline - time.monotonic())
+        self._read_pipe()
+
+    def _turn(self, timeout_s: float) -> None:
+        """Wait for either end and take what it says."""
+        sources: list[Any] = [self.keeper, *([self.read_fd] if self.is_pipe_open else [])]
+        readable, _, _ = select.select(sources, [], [], max(0.0, timeout_s))
+        if self.read_fd in readable:
+            self._read_pipe()
+        if self.keeper in readable:
+            message = self.keeper.receive(0.0)
+            if message and message.get("event") == "exited" and message.get("id") == self.trial_id:
+                self.sampler.poke()
+                self.raw.exit = Exit(code=message["code"], signal=message["signal"])
+
+    def _read_pipe(self) -> None:
+        while self.is_pipe_open:
+            try:
+                chunk = os.read(self.read_fd, 1 << 16)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self.is_pipe_open = False
+                if self.buffer:
+                    self.raw.garbage.append(self.buffer[:200].decode(errors="replace"))
+                return
+            self.buffer += chunk
+            *lines, self.buffer = self.buffer.split(b"\n")
+            for line in lines:
+                self._take(line)
+            if len(self.buffer) > _MAX_MESSAGE_BYTES:
+                self.raw.garbage.append(f"a message of over {_MAX_MESSAGE_BYTES >> 20} MiB")
+                self.is_pipe_open = False
+
+    def _take(self, line: bytes) -> None:
+        try:
+            message = json.loads(line, parse_constant=_refuse_constant)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict) or not isinstance(message.get("event"), str):
+            self.raw.garbage.append(line[:200].decode(errors="replace"))
+            return
+        self.raw.messages.append(message)
+        if message["event"] == "phase":
+            self.sampler.poke()
+            self._set_deadline(_DEADLINE_OF.get(str(message.get("name")), "pass"))
+        elif message["event"] in ("done", "error"):
+            self.deadline_name, self.deadline = "close", time.monotonic() + _EXIT_GRACE_S
+        self.on_event(message)
+
+    def _set_deadline(self, name: str) -> None:
+        if name == "load":
+            return  # one deadline from the trial's start to a ready engine
+        self.deadline_name, self.deadline = name, time.monotonic() + self.limits[name]
+
+    def _end_early(self, first: signal.Signals) -> None:
+        """Ask the group to end, then make it; its last words are still read."""
+        for number, grace_s in ((first, _TERM_GRACE_S), (signal.SIGKILL, _KILL_GRACE_S)):
+            self._signal_group(number)
+            deadline = time.monotonic() + grace_s
+            while self.raw.exit is None and time.monotonic() < deadline:
+                self._turn(deadline - time.monotonic())
+            if self.raw.exit is not None:
+                break
+        self._read_pipe()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            # Nobody is left in the group; or the leader hasn't made it yet (fork, then setsid): reach it alone.
+            if self.raw.exit is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")

@@ -1,0 +1,168 @@
+"""What a trial's end means: outcome, failure, and the samples in the record's form. Pure; decides nothing twice.
+
+A trial completed only if it said `done` exactly once, its passes are sound, and its process ended with exit code 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from vbench.execution.failures import classify, clean_line
+from vbench.execution.memory import peak_bytes
+from vbench.execution.runner import RawTrial
+from vbench.outcome import Outcome
+from vbench.records.record import Failure, Pass, Phase
+from vbench.spec.types import Deadlines
+
+_SIGKILL = 9
+_LOG_ADVICE = "read the trial's log (`vbench show` prints its last lines)"
+
+
+def judge(
+    raw: RawTrial, log_text: str, deadlines: Deadlines, num_prompts: int
+) -> tuple[Outcome, Failure | None, list[Pass]]:
+    """The outcome, why it wasn't `completed`, and the passes that can be trusted (also of a trial that failed later)."""
+    passes, problem = _passes(raw, num_prompts)
+    phase = _last_phase(raw)
+    if raw.keeper_error is not None:
+        return (*_failed(Outcome.CRASHED, "keeper_gone", raw.keeper_error, _LOG_ADVICE, phase), passes)
+    if raw.exit is None:
+        evidence = f"process {phase} could not be ended, not even by SIGKILL"
+        return (*_failed(Outcome.CRASHED, "unkillable", evidence, "look for a stuck driver or disk", phase), passes)
+    dones, errors = raw.of("done"), raw.of("error")
+    if raw.timed_out is not None and not dones:
+        return (*_timed_out(raw, deadlines, phase), passes)
+    if errors:
+        return (*_from_error(errors[-1], log_text, phase), passes)
+    if not dones:
+        return (*_died(raw, log_text, phase), passes)
+    if raw.timed_out is None and raw.exit.code != 0:
+        evidence = f"said it was done, then ended with {raw.exit.describe()}"
+        return (*_failed(Outcome.CRASHED, "bad_exit", evidence, _LOG_ADVICE, phase), passes)
+    if len(dones) > 1:
+        problem = f"said `done` {len(dones)} times"
+    if raw.garbage:
+        problem = f"a line on the result pipe isn't ours: {raw.garbage[0]!r}"
+    if problem is not None or not any(one.kind == "timed" for one in passes):
+        evidence = problem or "said it was done without a timed pass"
+        return (
+            *_failed(Outcome.CRASHED, "bad_result", evidence, "run the trial again; report it if it stays", phase),
+            passes,
+        )
+    return Outcome.COMPLETED, None, passes
+
+
+def phases_of(raw: RawTrial) -> list[Phase]:
+    """The trial's phases from its start, each ending where the next begins, with the memory peak within it."""
+    marks: list[tuple[str, int, float]] = [("start", 0, raw.started_t)]
+    marks += [(str(m["name"]), int(m.get("index", 0)), float(m["t"])) for m in raw.of("phase")]
+    ends = [t for _, _, t in marks[1:]] + [raw.ended_t]
+    return [
+        Phase(
+            name=name,
+            index=index,
+            start_s=round(start - raw.started_t, 6),
+            end_s=round(end - raw.started_t, 6),
+            peak_memory_bytes=peak_bytes(raw.samples, start, end),
+        )
+        for (name, index, start), end in zip(marks, ends, strict=True)
+    ]
+
+
+def warnings_of(raw: RawTrial, passes: Sequence[Pass], output_tokens: int | None) -> list[str]:
+    """What makes the numbers less trustworthy, each with advice."""
+    warnings = []
+    timed = [one for one in passes if one.kind == "timed"]
+    if output_tokens is not None:
+        asked = sum(len(one.requests.output_tokens) for one in timed)
+        short = sum(1 for one in timed for n in one.requests.output_tokens if n != output_tokens)
+        if short:
+            warnings.append(
+                f"{short} of {asked} requests didn't generate the {output_tokens} tokens asked for: "
+                "max_model_len leaves too little room; throughputs of such trials don't compare"
+            )
+    durations = [one.duration_s for one in timed]
+    if len(durations) >= 2 and max(durations) > 1.15 * min(durations):
+        spread = max(durations) / min(durations) - 1
+        warnings.append(f"timed passes differ by {spread:.0%}: something else is running, or it hadn't warmed up")
+    if raw.leftovers:
+        warnings.append(f"{len(raw.leftovers)} process(es) outlived the trial and were ended")
+    if raw.timed_out is not None and raw.of("done"):
+        warnings.append("the worker didn't end by itself after its last result and was killed")
+    return warnings
+
+
+def _last_phase(raw: RawTrial) -> str:
+    phases = raw.of("phase")
+    return str(phases[-1]["name"]) if phases else "start"
+
+
+def _failed(outcome: Outcome, failure_class: str, evidence: str, advice: str, phase: str) -> tuple[Outcome, Failure]:
+    return outcome, Failure(failure_class=failure_class, evidence=clean_line(evidence), advice=advice, phase=phase)
+
+
+def _timed_out(raw: RawTrial, deadlines: Deadlines, phase: str) -> tuple[Outcome, Failure]:
+    name = raw.timed_out or "load"
+    limit_s = {"load": deadlines.load_s, "pass": deadlines.pass_s, "close": deadlines.close_s}[name]
+    advice = f"raise `deadlines: {{{name}: …}}` if it was only slow"
+    return _failed(Outcome.TIMED_OUT, f"{name}_deadline", f"{name} took over {limit_s:g} s", advice, phase)
+
+
+def _from_error(error: dict[str, Any], log_text: str, phase: str) -> tuple[Outcome, Failure]:
+    raised = f"{error.get('type', 'Error')}: {error.get('message', '')}"
+    match = classify(f"{log_text}\n{raised}")
+    if match is None:
+        first_line = next((line for line in raised.splitlines() if line.strip()), raised)
+        return _failed(Outcome.CRASHED, "exception", first_line, _LOG_ADVICE, phase)
+    kind = match.failure_class
+    return _failed(kind.outcome, kind.name, match.evidence, kind.advice, phase)
+
+
+def _died(raw: RawTrial, log_text: str, phase: str) -> tuple[Outcome, Failure]:
+    ending = raw.exit.describe() if raw.exit else "no exit"
+    if raw.exit and raw.exit.signal == _SIGKILL and raw.kernel_oom_kills > 0:
+        evidence = f"{ending} in {phase}; the kernel's out-of-memory killer struck meanwhile"
+        advice = "lower the KV space, quantize, or free host memory"
+        return _failed(Outcome.OUT_OF_MEMORY, "host_out_of_memory", evidence, advice, phase)
+    match = classify(log_text)
+    if match is not None:
+        kind = match.failure_class
+        return _failed(kind.outcome, kind.name, match.evidence, kind.advice, phase)
+    return _failed(Outcome.CRASHED, "died", f"the worker ended in {phase} with {ending}", _LOG_ADVICE, phase)
+
+
+def _passes(raw: RawTrial, num_prompts: int) -> tuple[list[Pass], str | None]:
+    """The passes in the record's form, and the first thing that is wrong with one."""
+    passes: list[Pass] = []
+    for message in raw.of("pass"):
+        try:
+            one = Pass(
+                index=message["index"],
+                kind=message["kind"],
+                start_s=round(message["t"] - raw.started_t, 6),
+                duration_s=message["duration_s"],
+                requests=message["requests"],
+                output_sha256=message.get("output_sha256"),
+                engine_metrics=message.get("engine_metrics", {}),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            return passes, f"a pass is malformed: {type(error).__name__}: {error}"
+        problem = _unsound(one, num_prompts)
+        if problem is not None:
+            return passes, problem
+        passes.append(one)
+    return passes, None
+
+
+def _unsound(one: Pass, num_prompts: int) -> str | None:
+    requests = one.requests
+    if not math.isfinite(one.duration_s) or one.duration_s <= 0:
+        return f"pass {one.index} claims a duration of {one.duration_s} s"
+    columns = [requests.input_tokens, requests.output_tokens, requests.ttft_s, requests.tpot_s, requests.e2e_latency_s]
+    if any(column is not None and len(column) != num_prompts for column in columns):
+        return f"pass {one.index} doesn't answer each of the {num_prompts} prompts once"
+    if any(tokens < 0 for tokens in requests.output_tokens):
+        return f"pass {one.index} claims a negative number of tokens"
+    return None
