@@ -98,7 +98,7 @@ class _Watch:
         self.deadline_name, self.deadline = "load", raw.started_t + deadlines.load_s
         self.buffer = b""
         self.is_pipe_open = True
-        self.sampler = MemorySampler(ProcessTreeMemory(pid))
+        self.sampler = MemorySampler(ProcessTreeMemory(pid, keeper.pid if raw.how == "fork" else None))
         raw.memory_source = self.sampler.source.name
         fcntl.fcntl(read_fd, fcntl.F_SETFL, os.O_NONBLOCK)
 

@@ -23,7 +23,7 @@ _LOG_ADVICE = "read the trial's log (`vbench show` prints its last lines)"
 def judge(
     raw: RawTrial, log_text: str, deadlines: Deadlines, num_prompts: int
 ) -> tuple[Outcome, Failure | None, list[Pass]]:
-    """The outcome, why it wasn't `completed`, and the passes that can be trusted (also of a trial that failed later)."""
+    """The outcome, why it wasn't `completed`, and the passes that can be trusted (a trial may fail after some)."""
     passes, problem = _passes(raw, num_prompts)
     phase = _last_phase(raw)
     if raw.keeper_error is not None:

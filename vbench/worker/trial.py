@@ -16,6 +16,9 @@ from .engines import load_engine
 from .engines.base import Engine, PassResult
 from .protocol import PROTOCOL, Channel, error_event
 
+# The engine lives until `os._exit`: its destructor takes a second and tells nothing.
+_ALIVE: List[Engine] = []
+
 
 def run_trial(request: Dict[str, Any], channel: Channel, is_forked: bool) -> int:
     """Run the trial that `request` describes and return the exit status: 0 after `done`, 1 after `error`."""
@@ -44,6 +47,7 @@ class _Trial:
         self.channel.send({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "t": time.monotonic()})
         self._phase("import")
         engine = load_engine(self.request["engine"])
+        _ALIVE.append(engine)
         engine.preload()
         self._phase("load")
         facts = engine.load(self.request["model"], dict(self.request["engine_args"]), is_forked)

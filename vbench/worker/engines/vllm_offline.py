@@ -49,6 +49,7 @@ class VllmOffline(Engine):
 
     def __init__(self) -> None:
         self._llm: Any = None
+        self._weights_bytes: List[int] = []
 
     def describe(self) -> Dict[str, Any]:
         from .vllm_describe import describe
@@ -74,10 +75,13 @@ class VllmOffline(Engine):
         notes = self._set_environment(tensor_parallel_size)
         if is_forked and tensor_parallel_size > 1:
             _start_ranks_by_fork()
+        if self.platform() == "cpu":
+            _count_weights(self._weights_bytes)
         from vllm import LLM
 
         self._llm = LLM(model=model, disable_log_stats=False, **engine_args)
         facts = _facts(self._llm)
+        facts["weights_bytes"] = sum(self._weights_bytes) or None  # on a GPU the engine's log has it
         facts["notes"] = notes
         return facts
 
@@ -144,12 +148,14 @@ class VllmOffline(Engine):
             reset()
 
     def close(self) -> None:
-        # Ranks and engine cores in other processes are told to end; what is in this process ends with it.
-        core = getattr(self._llm.llm_engine, "engine_core", None)
-        shutdown = getattr(core, "shutdown", None)
-        self._llm = None
-        if shutdown is not None:
-            shutdown()
+        # Ranks and engine cores in other processes are told to end; an engine in this process ends with it, a second
+        # sooner than by its own shutdown.
+        client = getattr(self._llm.llm_engine, "engine_core", None)
+        is_in_process = hasattr(client, "engine_core")
+        if not is_in_process or self._llm.llm_engine.vllm_config.parallel_config.world_size > 1:
+            shutdown = getattr(client, "shutdown", None)
+            if shutdown is not None:
+                shutdown()
 
 
 def _add_latencies(result: PassResult, stats: List[Any]) -> None:
@@ -199,16 +205,23 @@ def _facts(llm: Any) -> Dict[str, Any]:
         "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
         "speculative_method": getattr(speculative, "method", None),
         "num_speculative_tokens": getattr(speculative, "num_speculative_tokens", None),
-        "weights_bytes": _weights_bytes(llm),
     }
     return {name: value for name, value in facts.items() if isinstance(value, (str, int, float, bool, type(None)))}
 
 
-def _weights_bytes(llm: Any) -> Optional[int]:
-    """Bytes of the model's parameters where the model lives in this process, else None (the log says it then)."""
+def _count_weights(counts: List[int]) -> None:
+    """Note each loaded model's parameter bytes before vLLM's CPU backend repacks them out of sight.
+
+    vLLM logs the weights' size on GPUs only. The draft model of a speculative engine is counted as well.
+    """
     try:
-        core = llm.llm_engine.engine_core.engine_core
-        model = core.model_executor.driver_worker.get_model()
-    except AttributeError:
-        return None
-    return int(sum(tensor.numel() * tensor.element_size() for tensor in model.parameters()))
+        loader = importlib.import_module("vllm.model_executor.model_loader.base_loader")
+        original = loader.process_weights_after_loading
+    except (ImportError, AttributeError):
+        return
+
+    def counted(model: Any, *args: Any, **kwargs: Any) -> Any:
+        counts.append(sum(tensor.numel() * tensor.element_size() for tensor in model.parameters()))
+        return original(model, *args, **kwargs)
+
+    loader.process_weights_after_loading = counted  # type: ignore[attr-defined]
