@@ -15,6 +15,7 @@ import hashlib
 import random
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from vbench.spec.types import Choice, Domain, Objective, Parameter, Scalar
 
 _MAX_DRAWS = 50  # of points that aren't allowed (mostly repeats), before one is picked from what is left
 _MAX_ENUMERATED = 100_000
+_DRAW = "draw"  # marks the throw-away trials
 _STATES = {
     Outcome.COMPLETED: TrialState.COMPLETE,
     Outcome.OVER_BUDGET: TrialState.COMPLETE,
@@ -64,7 +66,8 @@ class OptunaSearch:
         for draw in range(_MAX_DRAWS):
             self._study.sampler = self._sampler(_mix(self._seed, number, draw))
             trial = self._study.ask()
-            point = walk(self._parameters, lambda name, domain, trial=trial: _suggest(trial, name, domain))
+            trial.set_user_attr(_DRAW, True)
+            point = walk(self._parameters, partial(_suggest, trial))
             self._study.tell(trial, state=TrialState.FAIL)
             if is_allowed(point):
                 return point
@@ -92,7 +95,7 @@ class OptunaSearch:
     @property
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         """What was told, in order, without the throw-away draws."""
-        return [trial for trial in self._study.get_trials(deepcopy=False) if not trial.user_attrs.get("draw")]
+        return [trial for trial in self._study.get_trials(deepcopy=False) if not trial.user_attrs.get(_DRAW)]
 
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         if self._method == "random":
@@ -137,12 +140,12 @@ def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Scalar:
     if isinstance(distribution, CategoricalDistribution):
         return str(trial.suggest_categorical(name, distribution.choices))
     if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(
-            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
-        )
+        low, high = distribution.low, distribution.high
+        return int(trial.suggest_int(name, low, high, step=distribution.step, log=distribution.log))
     assert isinstance(distribution, FloatDistribution)
-    value = trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-    return round(value, 12)  # 0.8500000000000001 is 0.85
+    low_f, high_f = distribution.low, distribution.high
+    value = trial.suggest_float(name, low_f, high_f, step=distribution.step, log=distribution.log)
+    return round(float(value), 12)  # 0.8500000000000001 is 0.85
 
 
 def _constraints(record: TrialRecord) -> dict[str, float]:
