@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 RUN_MARK = "VBENCH_RUN"
-TEMP_PREFIX = "vbench-"
 
 
 def marked_processes(run_uid: str, *, excluding: Iterable[int] = ()) -> list[int]:
@@ -49,12 +48,16 @@ def kill_marked(run_uid: str, *, excluding: Iterable[int] = (), wait_s: float = 
     return found
 
 
-def make_temp_folder() -> Path:
-    """A trial's own TMPDIR: engines leave sockets and rendezvous files there."""
-    return Path(tempfile.mkdtemp(prefix=TEMP_PREFIX))
+def make_temp_folder(run_uid: str) -> Path:
+    """A trial's own TMPDIR: engines leave sockets and rendezvous files there. Short, as socket paths must be."""
+    return Path(tempfile.mkdtemp(prefix=_temp_prefix(run_uid)))
 
 
-def remove_temp_folder(path: Path) -> None:
-    """Remove a folder made by `make_temp_folder`; anything else is left alone."""
-    if path.name.startswith(TEMP_PREFIX) and path.parent == Path(tempfile.gettempdir()):
+def remove_temp_folders(run_uid: str) -> None:
+    """Remove every temporary folder of the run, also those that a killed session left."""
+    for path in Path(tempfile.gettempdir()).glob(_temp_prefix(run_uid) + "*"):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _temp_prefix(run_uid: str) -> str:
+    return f"vbench-{run_uid[:8]}-"

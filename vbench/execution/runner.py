@@ -61,7 +61,7 @@ def run_trial(
     log: Path, run_uid: str, on_event: OnEvent,
 ) -> RawTrial:  # fmt: skip
     """Start the trial, watch it to its end, clean up after it. Raises only what interrupts vbench itself."""
-    temp_folder = leftovers.make_temp_folder()
+    temp_folder = leftovers.make_temp_folder(run_uid)
     environment = {**request.get("environment", {}), "TMPDIR": str(temp_folder)}
     raw = RawTrial(started_t=time.monotonic(), how=how)
     kills_before = kernel_oom_kills()
@@ -81,7 +81,7 @@ def run_trial(
         os.close(read_fd)
         raw.ended_t = time.monotonic()
         raw.kernel_oom_kills = kernel_oom_kills() - kills_before
-        leftovers.remove_temp_folder(temp_folder)
+        leftovers.remove_temp_folders(run_uid)
     return raw
 
 

@@ -6,6 +6,7 @@ option into its own settings, so conditional parameters exist only where their o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,14 +87,23 @@ def _values(name: str, domain: Domain) -> list[Scalar]:
 
 def count_points(parameters: Sequence[Parameter], *, limit: int = 1_000_000) -> int | None:
     """How many points the space has; None when infinite or above `limit`."""
-    count = 0
-    try:
-        for count, _ in enumerate(enumerate_points(parameters), start=1):
-            if count > limit:
-                return None
-    except ValueError:
-        return None
-    return count
+    counts = [_count(parameter.domain) for parameter in parameters]
+    count = math.prod(one for one in counts if one is not None)
+    return None if None in counts or count > limit else count
+
+
+def _count(domain: Domain) -> int | None:
+    """Values of a domain, each option's own settings multiplied out; None when infinite."""
+    if isinstance(domain, Range):
+        values = domain.values()
+        return None if values is None else len(values)
+    total = 0
+    for option in domain.options:
+        inner = [_count(one) for one in option.settings.values() if isinstance(one, (Choice, Range))]
+        if None in inner:
+            return None
+        total += math.prod(one for one in inner if one is not None)
+    return total
 
 
 def point_of(parameters: Sequence[Parameter], values: Mapping[str, Scalar]) -> Point | None:
@@ -104,7 +114,7 @@ def point_of(parameters: Sequence[Parameter], values: Mapping[str, Scalar]) -> P
         if isinstance(domain, Choice):
             domain.option(str(value))
             return str(value)
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not domain.low <= value <= domain.high:
+        if not domain.contains(value):
             raise KeyError(name)
         return value
 

@@ -34,6 +34,15 @@ class Range:
         count = int((self.high - self.low) / step + 1e-9) + 1
         return [round(self.low + i * step, 12) for i in range(count)]
 
+    def contains(self, value: object) -> bool:
+        """Whether `value` is one of the range's numbers."""
+        if isinstance(value, bool) or not isinstance(value, int if self.is_int else (int, float)):
+            return False
+        if not self.low <= value <= self.high:
+            return False
+        steps = 0.0 if self.step is None else (value - self.low) / self.step
+        return abs(steps - round(steps)) < 1e-6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
@@ -75,9 +84,9 @@ def is_nested_argument(name: str) -> bool:
     """Whether the argument takes a mapping (`speculative_config`, `compilation_config`, `hf_overrides`).
 
     Then an option's settings *are* the argument's value; otherwise they are other arguments set along with it.
-    Known by name, so that a file can be read without the engine.
+    Known by name, so that a file can be read without the engine. `generation_config` is the exception: it takes text.
     """
-    return name.endswith(("_config", "_overrides", "_kwargs")) or name == "hf_overrides"
+    return name.endswith(("_config", "_overrides", "_kwargs")) and name != "generation_config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,34 @@
+# Everything a contributor runs. Needs Python 3.11 and make, nothing else; all of it lives in .venv and models/.
+SHELL := /bin/sh
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup models demo test check fmt clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## make .venv: vbench, its checks, and vLLM for the CPU (again: only what changed)
+	@PYTHON="$(PYTHON)" tools/setup.sh
+
+models: setup  ## make the small random models that demo and tests run (no download)
+	@$(BIN)/python tools/demo_model.py
+
+demo: models  ## sweep real vLLM on this machine's CPU (about 3 minutes) and write the report
+	$(BIN)/vbench sweep sweeps/demo.yaml
+	$(BIN)/vbench report
+
+test: models  ## run the tests; pytest's own options in ARGS="-k store -x"
+	$(BIN)/pytest $(ARGS)
+
+check: setup  ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fmt: setup  ## format, and fix what the linter can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove .venv, models and caches; results and reports stay
+	rm -rf .venv models build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find vbench tests tools benchmarks requirements -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from tests.records.builders import NOW
+from vbench.errors import StoreError, UsageError
+from vbench.records.runs import RunFolder, create, find_runs, read_json, resolve_run, write_json_atomic
+
+
+def make(root: Path, sweep: str, seconds: int = 0) -> RunFolder:
+    run = create(root, sweep, NOW + timedelta(seconds=seconds))
+    run.trials_jsonl.touch()
+    return run
+
+
+def test_a_run_is_named_by_its_time_in_utc(tmp_path: Path) -> None:
+    berlin = datetime(2026, 11, 3, 10, 30, 0, tzinfo=timezone(timedelta(hours=1)))
+    run = create(tmp_path, "demo", berlin)
+    assert run.path == tmp_path / "demo" / "20261103-093000"
+    assert (run.sweep, run.run_id) == ("demo", "20261103-093000")
+    assert run.log(7) == run.path / "logs" / "0007.log"
+    assert run.samples(12345) == run.path / "samples" / "12345.csv"
+    assert run.log(7).parent.is_dir()
+    assert run.samples(7).parent.is_dir()
+    names = (run.sweep_yaml, run.machine_json, run.run_json, run.trials_jsonl, run.prompts_jsonl, run.pending_json)
+    expected = ["sweep.yaml", "machine.json", "run.json", "trials.jsonl", "prompts.jsonl", "pending.json"]
+    assert [path.name for path in names] == expected
+
+
+def test_runs_of_the_same_second_get_a_number(tmp_path: Path) -> None:
+    ids = [create(tmp_path, "demo", NOW).run_id for _ in range(3)]
+    assert ids == ["20261103-093000", "20261103-093000-2", "20261103-093000-3"]
+
+
+def test_a_time_without_a_zone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no time zone"):
+        create(tmp_path, "demo", NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "x" * 201, "a\0b"])
+def test_names_that_leave_the_results_folder_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="can't be the name of a folder"):
+        create(tmp_path, name, NOW)
+
+
+def test_a_results_root_that_is_a_file_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    with pytest.raises(StoreError):
+        create(tmp_path / "results", "demo", NOW)
+    with pytest.raises(StoreError, match="not a folder"):
+        create(tmp_path, "results", NOW)
+
+
+def test_runs_are_found_newest_first(tmp_path: Path) -> None:
+    made = [make(tmp_path, "a", 0), make(tmp_path, "b", 5), make(tmp_path, "a", 60)]
+    made += [make(tmp_path, "a", 60) for _ in range(10)]  # …-2 to …-11: by number, not by text
+    (tmp_path / "a" / "example").mkdir()
+    (tmp_path / "a" / "example" / "run.json").write_text("{}")
+    (tmp_path / "a" / "empty").mkdir()
+    found = [run.path for run in find_runs(tmp_path)]
+    assert found == [*(run.path for run in reversed(made)), tmp_path / "a" / "example"]
+    assert find_runs(tmp_path / "nowhere") == []
+
+
+def test_a_run_is_resolved_by_any_of_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "results"
+    old, other, new = make(root, "a", 0), make(root, "b", 5), make(root, "a", 9)
+    assert resolve_run(root, "") == new
+    assert resolve_run(root, "a") == new
+    assert resolve_run(root, "b") == other
+    assert resolve_run(root, f"a/{old.run_id}") == old
+    assert resolve_run(root, old.run_id) == old
+    assert resolve_run(root, str(old.path)) == old
+    assert resolve_run(root, str(old.trials_jsonl)) == old
+    assert resolve_run(root, str(root / "a")) == new
+    monkeypatch.chdir(tmp_path)
+    assert resolve_run(Path("results"), "results/a/") == new
+
+
+def test_a_run_that_is_not_there_gets_a_suggestion(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no runs in .*vbench sweep FILE"):
+        resolve_run(tmp_path, "")
+    run = make(tmp_path, "speculative")
+    with pytest.raises(UsageError, match="did you mean speculative"):
+        resolve_run(tmp_path, "speculativ")
+    with pytest.raises(UsageError, match=f"there are speculative, speculative/{run.run_id}"):
+        resolve_run(tmp_path, "zzz")
+
+
+def test_an_ambiguous_run_id_names_the_runs(tmp_path: Path) -> None:
+    run = make(tmp_path, "a")
+    make(tmp_path, "b")
+    with pytest.raises(UsageError, match=f"say which of b/{run.run_id}, a/{run.run_id}"):
+        resolve_run(tmp_path, run.run_id)
+
+
+def test_a_lock_names_the_process_that_holds_it(tmp_path: Path) -> None:
+    run = make(tmp_path, "demo")
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom vbench.records.runs import RunFolder\n"
+        "with RunFolder(Path(sys.argv[1])).lock():\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", program, str(run.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        holder.stdout.readline()
+        with pytest.raises(StoreError, match=f"in use by another vbench .pid {holder.pid}."), run.lock():
+            pass
+        holder.kill()  # however the holder ends, its lock ends with it
+        holder.wait()
+    with run.lock():
+        assert run.lock_path.read_text() == f"{os.getpid()}\n"
+    with run.lock():  # released, so it can be had again
+        pass
+
+
+def test_a_lock_is_exclusive_within_a_process_too(tmp_path: Path) -> None:
+    run = make(tmp_path, "demo")
+    with run.lock(), pytest.raises(StoreError, match=f"pid {os.getpid()}"), run.lock():
+        pass
+
+
+def test_json_files_are_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_json_atomic(path, {"name": "é🚀", "status": "running"})
+    write_json_atomic(path, {"name": "é🚀", "status": "finished"})
+    assert read_json(path) == {"name": "é🚀", "status": "finished"}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json_atomic(path, {"x": float("nan")})
+    assert read_json(path)["status"] == "finished"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_json_file_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="can't be written"):
+        write_json_atomic(tmp_path / "folder", {})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+    with pytest.raises(StoreError, match="can't be written"):
+        write_json_atomic(tmp_path / "nowhere" / "run.json", {})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\xff", "[" * 100_000])
+def test_a_broken_json_file_is_a_store_error_that_names_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(StoreError, match=r"run\.json"):
+        read_json(path)
+    with pytest.raises(StoreError, match="missing"):
+        read_json(tmp_path / "machine.json")
+    assert json.dumps(None) == "null"

@@ -1,0 +1,93 @@
+"""What each parameter did, one at a time: the objective by value. What was seen; interactions aren't modelled."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vbench.analysis.ranking import objective_value
+from vbench.outcome import Outcome
+from vbench.records.record import TrialRecord
+from vbench.spec.types import Objective
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueEffect:
+    """The trials that had one value of a parameter. `median` and `best` are over completed trials, whether or not they
+    keep the constraints; None when none completed."""
+
+    value: Any
+    num_trials: int
+    num_failed: int
+    """Trials that ended in any other way than completed."""
+    results: tuple[tuple[int, float], ...]
+    """Trial number and objective of each completed trial."""
+    median: float | None
+    best: float | None
+    best_trial: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterEffect:
+    """One parameter, by its dotted name, and its values in order."""
+
+    name: str
+    values: tuple[ValueEffect, ...]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether every value is a number, so that an axis may be to scale."""
+        return all(_is_number(one.value) for one in self.values)
+
+    @property
+    def spread(self) -> float | None:
+        """Largest ÷ smallest median over the values; None with fewer than two medians above 0."""
+        medians = [one.median for one in self.values if one.median is not None]
+        return max(medians) / min(medians) if len(medians) > 1 and min(medians) > 0 else None
+
+
+def effects(records: Iterable[TrialRecord], objective: Objective) -> list[ParameterEffect]:
+    """One entry a parameter that was set in any trial, in order of first use; values sorted, every one by itself.
+
+    A trial in which a parameter doesn't apply (or a baseline that leaves it to the engine) counts nowhere for it.
+    """
+    trials: dict[str, dict[str, tuple[Any, list[TrialRecord]]]] = {}
+    for record in records:
+        for name, value in record.parameters.items():
+            # Keyed by JSON: True and 1 are different settings although Python calls them equal.
+            trials.setdefault(name, {}).setdefault(json.dumps(value, sort_keys=True), (value, []))[1].append(record)
+    return [
+        ParameterEffect(name=name, values=tuple(_value_effect(*group, objective) for group in _in_order(groups)))
+        for name, groups in trials.items()
+    ]
+
+
+def _value_effect(value: Any, records: list[TrialRecord], objective: Objective) -> ValueEffect:
+    completed = [record for record in records if record.outcome is Outcome.COMPLETED]
+    results = [(one.trial, result) for one in completed if (result := objective_value(one, objective)) is not None]
+    sign = 1 if objective.direction == "maximize" else -1
+    top = max(results, key=lambda one: (sign * one[1], -one[0]), default=None)
+    return ValueEffect(
+        value=value,
+        num_trials=len(records),
+        num_failed=len(records) - len(completed),
+        results=tuple(results),
+        median=statistics.median(result for _, result in results) if results else None,
+        best=top[1] if top else None,
+        best_trial=top[0] if top else None,
+    )
+
+
+def _in_order(groups: dict[str, tuple[Any, list[TrialRecord]]]) -> list[tuple[Any, list[TrialRecord]]]:
+    """Numbers by size, then everything else by its text."""
+    return sorted(
+        groups.values(),
+        key=lambda group: (0, group[0], "") if _is_number(group[0]) else (1, 0, str(group[0])),
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

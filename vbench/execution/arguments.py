@@ -1,0 +1,68 @@
+"""The sweep's engine arguments against what the installed engine says it accepts, before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vbench.errors import Problem, SpecError
+from vbench.spec.suggest import did_you_mean
+from vbench.spec.types import Choice, Domain, SweepSpec, is_nested_argument
+
+OWN_SETTINGS = frozenset({"model"})
+"""Parameters that vbench reads itself; everything else must be the engine's."""
+
+
+def check_arguments(spec: SweepSpec, description: Mapping[str, Any]) -> None:
+    """Raise SpecError naming every argument that the engine doesn't have, with its line and the nearest that it has."""
+    known = set(description["arguments"]) | OWN_SETTINGS
+    nested: Mapping[str, list[str]] = description.get("nested_keys", {})
+    version = f"{description['engine']} {description['version']}"
+    problems = []
+    for path, argument, parent in _named(spec):
+        accepted = known if parent is None else set(nested.get(parent) or [argument])
+        if argument in accepted:
+            continue
+        what = "argument" if parent is None else f"key of {parent}"
+        problems.append(
+            Problem(
+                message=f"{version} has no {what} named {argument}",
+                key=path,
+                line=_line(spec.lines, path),
+                hint=did_you_mean(argument, accepted),
+            )
+        )
+    if problems:
+        raise SpecError(str(spec.source), problems)
+
+
+def _named(spec: SweepSpec) -> Iterator[tuple[str, str, str | None]]:
+    """Every engine argument that the sweep names: its path in the file, its name, and the argument it is a key of."""
+    for name, value in spec.engine_args.items():
+        yield f"engine_args.{name}", name, None
+        if is_nested_argument(name) and isinstance(value, Mapping):
+            yield from ((f"engine_args.{name}.{key}", key, name) for key in value)
+    for parameter in spec.parameters:
+        path = f"parameters.{parameter.name}"
+        yield path, parameter.name, None
+        yield from _in_settings(path, parameter.name, parameter.domain)
+
+
+def _in_settings(path: str, argument: str, domain: Domain) -> Iterator[tuple[str, str, str | None]]:
+    if not isinstance(domain, Choice):
+        return
+    parent = argument if is_nested_argument(argument) else None
+    for index, option in enumerate(domain.options):
+        for key, setting in option.settings.items():
+            inner = f"{path}.{index}.{option.label}.{key}"
+            yield inner, key, parent
+            yield from _in_settings(inner, key, setting)
+
+
+def _line(lines: Mapping[str, int], path: str) -> int | None:
+    """The line of the path, or of the nearest thing around it."""
+    while path:
+        if path in lines:
+            return lines[path]
+        path = path.rpartition(".")[0]
+    return None

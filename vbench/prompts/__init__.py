@@ -1,0 +1,1 @@
+"""Prompt sets: the fixed inputs of a sweep, known by their digest."""

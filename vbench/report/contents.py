@@ -1,0 +1,66 @@
+"""A run's files, read for showing. What is missing or broken is a problem on the page, not the report's end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vbench.errors import StoreError
+from vbench.metrics import metric_names
+from vbench.records.runs import RunFolder, read_json
+from vbench.records.store import ReadResult, RecordStore
+from vbench.spec.types import Objective
+
+DEFAULT_OBJECTIVE = Objective(metric="output_throughput_tok_s", direction="maximize")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContents:
+    """A run, read. Files that are missing or broken are empty here and named in `problems`."""
+
+    result: ReadResult
+    run: dict[str, Any]
+    machine: dict[str, Any]
+    sweep_yaml: str
+    objective: Objective
+    problems: tuple[str, ...]
+
+
+def read_run(folder: RunFolder) -> RunContents:
+    """Read whatever of the run can be read. Raises StoreError only when the records themselves can't be opened."""
+    problems: list[str] = []
+    result = RecordStore(folder.trials_jsonl).read()
+    loaded: dict[str, dict[str, Any]] = {}
+    for path in (folder.run_json, folder.machine_json):
+        try:
+            loaded[path.name] = read_json(path)
+        except StoreError as error:
+            problems.append(str(error))
+    try:
+        text = folder.sweep_yaml.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        text = ""
+        problems.append(f"{folder.sweep_yaml} can't be read: {error.strerror}")
+    run = loaded.get("run.json", {})
+    objective = objective_of(run)
+    if run and objective is None:
+        problems.append(f"{folder.run_json} names no known objective: trials are ranked by {DEFAULT_OBJECTIVE.metric}")
+    return RunContents(
+        result=result,
+        run=run,
+        machine=loaded.get("machine.json", {}),
+        sweep_yaml=text,
+        objective=objective or DEFAULT_OBJECTIVE,
+        problems=(*result.messages(), *problems),
+    )
+
+
+def objective_of(run: dict[str, Any]) -> Objective | None:
+    """The objective in a `run.json`; None when it isn't one that this vbench knows."""
+    stored = run.get("objective")
+    if not isinstance(stored, dict) or stored.get("metric") not in metric_names():
+        return None
+    direction = stored.get("direction")
+    if direction == "maximize" or direction == "minimize":  # noqa: PLR1714 -- so that the type checker sees the literal
+        return Objective(metric=stored["metric"], direction=direction)
+    return None

@@ -1,0 +1,95 @@
+"""What the plots show, as plain data. Nothing is drawn here; `plots` computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vbench.analysis.answer import Answer
+from vbench.analysis.ranking import incumbents, is_rankable, objective_value
+from vbench.analysis.statistics import interval_of
+from vbench.metrics import metric_of, value_of
+from vbench.records.record import TrialRecord
+from vbench.report.text import metric_label
+from vbench.units import GIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """A quantity on an axis."""
+
+    label: str
+    unit: str
+
+    def title(self) -> str:
+        """`Output throughput (tok/s)`."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialMark:
+    """One trial as a mark. `value` None: it wasn't measured, and is drawn by its outcome."""
+
+    trial: int
+    outcome: str
+    value: float | None
+    low: float | None
+    high: float | None
+    memory_gib: float | None
+    is_ranked: bool
+    is_best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The objective of every trial, in order, with the best so far."""
+
+    axis: Axis
+    marks: tuple[TrialMark, ...]
+    incumbent: tuple[tuple[int, float], ...]
+    """Trial and best value once it had ended; starts with the first that could be ranked."""
+    baseline: float | None
+    is_fake: bool
+
+
+def objective_axis(answer: Answer) -> Axis:
+    """The objective's axis; bytes are drawn in GiB."""
+    unit = metric_of(answer.objective.metric).unit
+    return Axis(label=metric_label(answer.objective.metric), unit="GiB" if unit == "B" else unit)
+
+
+def scale_of(answer: Answer) -> float:
+    """What the objective's values are divided by for its axis."""
+    return GIB if metric_of(answer.objective.metric).unit == "B" else 1.0
+
+
+def history(records: Sequence[TrialRecord], answer: Answer) -> History:
+    """The marks of every trial, in trial order."""
+    scale = scale_of(answer)
+    ordered = sorted(records, key=lambda record: record.trial)
+    steps = incumbents(ordered, answer.objective)
+    baseline = objective_value(answer.baseline, answer.objective) if answer.baseline else None
+    return History(
+        axis=objective_axis(answer),
+        marks=tuple(_mark(record, answer, scale) for record in ordered),
+        incumbent=tuple((step.trial, step.value / scale) for step in steps if step.value is not None),
+        baseline=None if baseline is None else baseline / scale,
+        is_fake=answer.is_fake,
+    )
+
+
+def _mark(record: TrialRecord, answer: Answer, scale: float) -> TrialMark:
+    value = objective_value(record, answer.objective) if record.outcome.is_measured else None
+    interval = interval_of(record, answer.objective.metric) if value is not None else None
+    memory = value_of(record.measurements, "peak_memory_bytes")
+    has_spread = interval is not None and interval.kind != "single"
+    return TrialMark(
+        trial=record.trial,
+        outcome=record.outcome.value,
+        value=None if value is None else value / scale,
+        low=interval.low / scale if interval and has_spread else None,
+        high=interval.high / scale if interval and has_spread else None,
+        memory_gib=None if memory is None else memory / GIB,
+        is_ranked=is_rankable(record, answer.objective),
+        is_best=answer.best is not None and record.trial == answer.best.trial,
+    )

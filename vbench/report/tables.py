@@ -1,0 +1,153 @@
+"""The report's tables, as text cells: effects, failures, warnings, all trials, machine. Shared by HTML and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vbench.analysis.answer import Answer
+from vbench.analysis.effects import ParameterEffect
+from vbench.analysis.ranking import objective_value
+from vbench.analysis.statistics import interval_of
+from vbench.metrics import METRICS, value_of
+from vbench.records.record import TrialRecord
+from vbench.report.text import MISSING, metric_label, show_bounds, show_metric, show_trials, show_value
+from vbench.units import format_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row; `mark` is a word for its style: `best`, `failed`, `unranked` or none."""
+
+    cells: tuple[str, ...]
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Headings and rows. `numeric` are the columns that are aligned as numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    numeric: frozenset[int] = frozenset()
+
+
+def differences_table(answer: Answer) -> Table:
+    """What the best trial sets otherwise than the baseline."""
+    rows = tuple(
+        Row(
+            cells=(
+                one.name,
+                show_value(one.best) if one.is_set_in_best else "engine default",
+                show_value(one.baseline) if one.is_set_in_baseline else "engine default",
+            )
+        )
+        for one in answer.differences
+    )
+    return Table(columns=("Setting", "Best", "Baseline"), rows=rows)
+
+
+def parameters_table(parameters: Mapping[str, Any]) -> Table:
+    """What the search chose."""
+    rows = tuple(Row(cells=(name, show_value(value))) for name, value in parameters.items())
+    return Table(columns=("Parameter", "Value"), rows=rows)
+
+
+def effects_table(effects: Sequence[ParameterEffect], metric: str, best: TrialRecord | None) -> Table:
+    """Every value of every parameter; the row that the best trial used is marked."""
+    rows: list[Row] = []
+    for effect in effects:
+        for index, one in enumerate(effect.values):
+            is_best = best is not None and effect.name in best.parameters and best.parameters[effect.name] == one.value
+            rows.append(
+                Row(
+                    cells=(
+                        effect.name if index == 0 else "",
+                        show_value(one.value),
+                        str(one.num_trials),
+                        str(one.num_failed) if one.num_failed else MISSING,
+                        show_metric(metric, one.median),
+                        show_metric(metric, one.best),
+                        MISSING if one.best_trial is None else str(one.best_trial),
+                    ),
+                    mark="best" if is_best else "",
+                )
+            )
+    columns = ("Parameter", "Value", "Trials", "Failed", "Median", "Best", "In trial")
+    return Table(columns=columns, rows=tuple(rows), numeric=frozenset((2, 3, 4, 5, 6)))
+
+
+def trials_table(records: Sequence[TrialRecord], answer: Answer, names: Sequence[str]) -> Table:
+    """Every trial, in order, with its parameters and what it came to."""
+    metric = answer.objective.metric
+    columns = ("Trial", "Outcome", metric_label(metric), "Interval", "Peak memory", "Start-up", "Duration", *names)
+    rows = tuple(_trial_row(record, answer, names) for record in records)
+    return Table(columns=columns, rows=rows, numeric=frozenset((0, 2, 3, 4, 5, 6)))
+
+
+def _trial_row(record: TrialRecord, answer: Answer, names: Sequence[str]) -> Row:
+    metric = answer.objective.metric
+    mark = "failed" if not record.outcome.is_measured else ""
+    if answer.best is not None and record.trial == answer.best.trial:
+        mark = "best"
+    return Row(
+        cells=(
+            str(record.trial),
+            outcome_text(record),
+            show_metric(metric, objective_value(record, answer.objective)),
+            show_bounds(metric, interval_of(record, metric)),
+            show_metric("peak_memory_bytes", value_of(record.measurements, "peak_memory_bytes")),
+            format_duration(value_of(record.measurements, "startup_s")),
+            format_duration(record.duration_s),
+            *(show_value(record.parameters[name]) if name in record.parameters else MISSING for name in names),
+        ),
+        mark=mark,
+    )
+
+
+def outcome_text(record: TrialRecord) -> str:
+    """`completed`, `out of memory: kv_cache_too_small`, `completed, violates max_model_len >= 4096`."""
+    text = record.outcome.value.replace("_", " ")
+    if record.origin == "baseline":
+        text += " (baseline)"
+    if record.failure is not None and record.failure.failure_class != record.outcome.value:
+        text += f": {record.failure.failure_class}"
+    violated = [name for name, by in record.constraint_violations.items() if by > 0]
+    return text + (f", violates {' and '.join(violated)}" if violated else "")
+
+
+def warnings_table(records: Sequence[TrialRecord]) -> Table:
+    """Each different warning once, with its trials."""
+    trials: dict[str, list[int]] = {}
+    for record in records:
+        for warning in record.warnings:
+            trials.setdefault(warning, []).append(record.trial)
+    rows = tuple(Row(cells=(warning, show_trials(numbers))) for warning, numbers in trials.items())
+    return Table(columns=("Warning", "Trials"), rows=rows)
+
+
+def metrics_table() -> Table:
+    """How each number is computed, from its declaration."""
+    rows = tuple(
+        Row(cells=(metric.label, metric.name, metric.unit or "ratio or count", metric.formula)) for metric in METRICS
+    )
+    return Table(columns=("Metric", "Name", "Unit", "Formula"), rows=rows)
+
+
+def facts_table(facts: Mapping[str, Any]) -> Table:
+    """A nested mapping, flat: dotted names and values."""
+    return Table(columns=("Name", "Value"), rows=tuple(Row(cells=pair) for pair in _flatten("", facts)))
+
+
+def _flatten(prefix: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            pairs += _flatten(f"{prefix}{name}.", value)
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            for index, item in enumerate(value):
+                pairs += _flatten(f"{prefix}{name}.{index}.", item)
+        else:
+            pairs.append((f"{prefix}{name}", show_value(value)))
+    return pairs

@@ -1,0 +1,44 @@
+"""The digest that says whether two readings of a sweep file are the same sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vbench.spec.types import SweepSpec
+
+# A run may be resumed with a larger budget, under another name, on a slower machine.
+_LEFT_OUT = ("name", "description", "deadlines", "source", "text", "lines")
+_SEARCH_LEFT_OUT = ("trials", "timeout_s")
+
+
+def spec_digest(spec: SweepSpec) -> str:
+    """sha256 of all that decides which configurations may be tried and how they are measured.
+
+    Left out: search.trials, search.timeout, name, description, deadlines; and comments and layout. Paths beneath the
+    sweep file's folder count by their place in it, so the digest survives a move. The prompts' content isn't read here:
+    the prompt set has a digest of its own.
+    """
+    fields = {one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in _LEFT_OUT}
+    plain = _plain(fields, f"{spec.source.parent}/")
+    for name in _SEARCH_LEFT_OUT:
+        del plain["search"][name]
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any, folder: str) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = {one.name: _plain(getattr(value, one.name), folder) for one in dataclasses.fields(value)}
+        return fields | {"is": type(value).__name__}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner, folder) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner, folder) for inner in value]
+    if isinstance(value, (str, Path)):
+        return str(value).removeprefix(folder)
+    return value

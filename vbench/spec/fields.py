@@ -1,0 +1,99 @@
+"""The kinds of values that a sweep file's keys hold: how each is checked, said to be wrong, and shown to editors."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from vbench.spec.problems import shown
+from vbench.units import parse_duration_s
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def wrong(reason: str, hint: str = "") -> PydanticCustomError:
+    """An error whose words `problems` passes on as they are."""
+    return PydanticCustomError("vbench", "{reason}", {"reason": reason, "hint": hint})
+
+
+def _duration(value: object) -> float:
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+        raise wrong(f"expected a duration, got {shown(value)}", "write 90s, 10m, 6h or 1h30m")
+    try:
+        return parse_duration_s(value)
+    except ValueError as error:
+        raise wrong(str(error)) from error
+
+
+def _checked_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise wrong(f"{shown(value)} can't name a folder", "letters, digits, '.', '_' and '-', at most 100")
+    return value
+
+
+def _variable_value(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise wrong(f"expected text or a whole number, got {shown(value)}", "quote it to make it text")
+    return value
+
+
+def _checked_variables(values: dict[str, str]) -> dict[str, str]:
+    odd = [name for name in values if not _VARIABLE.fullmatch(name)]
+    if odd:
+        raise wrong(f"{shown(odd[0])} is not the name of an environment variable")
+    return values
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+Text = Annotated[str, Field(min_length=1)]
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    WithJsonSchema(
+        {
+            "description": "Seconds, or a text such as 90s, 10m, 6h, 1h30m.",
+            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "examples": ["90s", "6h"]}],
+        }
+    ),
+]
+VariableValue = Annotated[str, BeforeValidator(_variable_value), WithJsonSchema({"type": ["string", "integer"]})]
+_SCALARS = ["string", "number", "boolean", "null"]
+Domains = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [
+                    {
+                        "type": "array",
+                        "description": "Options: plain values, or `label: {settings}`; none leaves the argument out.",
+                        "minItems": 1,
+                        "items": {"anyOf": [{"type": _SCALARS}, {"type": "object", "maxProperties": 1}]},
+                    },
+                    {
+                        "type": "object",
+                        "description": "Numbers from low to high, both included.",
+                        "required": ["low", "high"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "low": {"type": "number"},
+                            "high": {"type": "number"},
+                            "step": {"type": "number", "exclusiveMinimum": 0},
+                            "log": {"type": "boolean"},
+                        },
+                    },
+                ]
+            },
+        }
+    ),
+]
+Variables = Annotated[dict[str, VariableValue], AfterValidator(_checked_variables)]

@@ -1,0 +1,232 @@
+"""A sweep file to a SweepSpec: reads, applies `--set`, checks everything, and raises once with all that is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vbench.errors import Problem, SpecError, UsageError
+from vbench.spec.baseline import read_baseline
+from vbench.spec.constraints import parse_constraint
+from vbench.spec.digest import spec_digest
+from vbench.spec.model import ObjectiveSection, PromptsSection, SweepFile, json_schema
+from vbench.spec.model_folder import resolve_model
+from vbench.spec.overrides import apply_overrides
+from vbench.spec.parameters import ParameterReader, check_argument_name, domains, is_none
+from vbench.spec.problems import Problems, add_pydantic_errors, shown
+from vbench.spec.suggest import closest, did_you_mean
+from vbench.spec.types import (
+    Choice,
+    Constraint,
+    Deadlines,
+    MeasureSpec,
+    Objective,
+    Parameter,
+    PromptSpec,
+    SearchSpec,
+    SweepSpec,
+    SyntheticPrompts,
+    is_nested_argument,
+)
+from vbench.spec.yaml_lines import read_yaml
+
+__all__ = ["json_schema", "load_spec", "parse_spec", "spec_digest"]
+
+MAX_FILE_BYTES = 1024**2
+# What faulty sections become while the rest of a file is checked; a file with a fault never becomes a spec.
+_STAND_INS: dict[str, Any] = {
+    "model": "stand/in",
+    "prompts": {"synthetic": {"count": 1, "input_tokens": 1}, "output_tokens": 1},
+}
+
+
+def load_spec(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
+    """Read and check a sweep file. Raises SpecError with every problem found, UsageError where the file isn't there."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such sweep file{_near_file(path)}") from None
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise SpecError(str(path), [Problem(message="larger than 1 MiB: this is not a sweep file")])
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wrong = Problem(message="not UTF-8 text", line=line, hint="save the file as UTF-8")
+        raise SpecError(str(path), [wrong]) from error
+    return parse_spec(text, path, overrides)
+
+
+def parse_spec(text: str, source: Path, overrides: Sequence[str] = ()) -> SweepSpec:
+    """Check a sweep file's text. Relative paths count from the folder of `source`. Raises SpecError."""
+    document = read_yaml(text, str(source))
+    problems = Problems(document.lines)
+    problems.add_unread(document.problems)
+    raw = apply_overrides(document.value, overrides, SweepFile.model_fields, problems)
+    # A section whose every line is commented out reads as null, and is meant as absent.
+    raw = {key: value for key, value in raw.items() if value is not None}
+    reading = _Reading(_validate(raw, problems), Path(os.path.abspath(source)), problems)
+    # A later check that looks up the line of a value must not be sent to the one that `--set` replaced.
+    lines = {path: line for path, line in document.lines.items() if problems.typed(path) is None}
+    spec = reading.spec(text, lines)
+    problems.raise_if_any(str(source))
+    return spec
+
+
+def _validate(raw: dict[str, Any], problems: Problems) -> SweepFile:
+    if isinstance(raw.get("model"), dict):
+        if "shape" in raw["model"]:
+            problems.add(
+                "model.shape", "a model by its shape alone is not in this version", "name a folder or a hub id"
+            )
+        else:
+            problems.add("model", "expected text, got keys and values")
+        raw = {**raw, "model": _STAND_INS["model"]}
+    try:
+        return SweepFile.model_validate(raw)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        add_pydantic_errors(problems, errors, SweepFile)
+        faulty = {one["loc"][0] for one in errors}
+        sound = {key: value for key, value in raw.items() if key not in faulty}
+        return SweepFile.model_validate({**_STAND_INS, **sound})
+
+
+def _near_file(path: Path) -> str:
+    """`; did you mean sweeps/t4.yaml?`, or what sweep files there are."""
+    folders = dict.fromkeys([path.parent, path.parent / "sweeps", Path("sweeps")])
+    there = {}
+    for folder in folders:
+        for suffix in ("*.yaml", "*.yml"):
+            there.update({str(one): one.stem for one in sorted(folder.glob(suffix))})
+    near = closest(path.stem, there.values())
+    if near is not None:
+        return f"; did you mean {next(name for name, stem in there.items() if stem == near)}?"
+    return f"; there is {', '.join(list(there)[:5])}" if there else ""
+
+
+class _Reading:
+    """One file on its way to a spec: its sections, where it lies, and what is wrong so far."""
+
+    def __init__(self, file: SweepFile, source: Path, problems: Problems) -> None:
+        self.file = file
+        self.source = source
+        self.problems = problems
+
+    def spec(self, text: str, lines: Mapping[str, int]) -> SweepSpec:
+        """The spec; worth something only if no problem was noted."""
+        file, search = self.file, self.file.search
+        engine_args = self._engine_args()
+        reader = ParameterReader(problems=self.problems, resolve_model=self._model, is_grid=search.method == "grid")
+        parameters = reader.read(file.parameters, file.engine_args)
+        return SweepSpec(
+            name=file.name or re.sub(r"[^A-Za-z0-9._-]+", "-", self.source.stem).lstrip(".-") or "sweep",
+            description=file.description,
+            model=self._model("model", file.model),
+            engine=file.engine,
+            python=self._python(),
+            hardware=file.hardware,
+            prompts=self._prompts(file.prompts),
+            engine_args=engine_args,
+            environment=file.environment,
+            parameters=parameters,
+            search=SearchSpec(method=search.method, trials=search.trials, timeout_s=search.timeout, seed=search.seed),
+            objective=_objective(file.objective),
+            constraints=self._constraints(parameters),
+            measure=MeasureSpec(**file.measure.model_dump()),
+            deadlines=Deadlines(load_s=file.deadlines.load, pass_s=file.deadlines.pass_, close_s=file.deadlines.close),
+            worker_start=file.worker_start,
+            baseline=self._baseline(parameters),
+            source=self.source,
+            text=text,
+            lines=lines,
+        )
+
+    def _model(self, path: str, text: str) -> str:
+        try:
+            return resolve_model(text, self.source.parent)
+        except ValueError as error:
+            self.problems.add(path, *error.args)
+            return text
+
+    def _python(self) -> str | None:
+        # Not resolved: a virtual environment's interpreter is a link, and works only under its own path.
+        if self.file.python is None or "/" not in self.file.python:
+            return self.file.python
+        return os.path.abspath(self.source.parent / os.path.expanduser(self.file.python))
+
+    def _prompts(self, section: PromptsSection) -> PromptSpec:
+        synthetic = section.synthetic
+        return PromptSpec(
+            file=None if section.file is None else self._prompt_file(section.file),
+            synthetic=None if synthetic is None else SyntheticPrompts(**synthetic.model_dump()),
+            limit=section.limit,
+            output_tokens=section.output_tokens,
+            max_tokens=section.max_tokens,
+        )
+
+    def _prompt_file(self, text: str) -> Path:
+        path = Path(os.path.abspath(self.source.parent / os.path.expanduser(text)))
+        if os.path.exists(path) and not os.path.isfile(path):
+            self.problems.add("prompts.file", f"{path} is not a file", "name a .jsonl file")
+        elif not os.path.exists(path):
+            there = [one.name for one in sorted(path.parent.glob("*.jsonl"))] if os.path.isdir(path.parent) else []
+            self.problems.add("prompts.file", f"no such file: {path}", did_you_mean(path.name, there))
+        return path
+
+    def _engine_args(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        for name, value in self.file.engine_args.items():
+            path = f"engine_args.{name}"
+            if name == "model":
+                self.problems.add(path, "the model is the top-level key model", "or a parameter, to try several")
+            elif not check_argument_name(name, path, self.problems):
+                continue
+            elif isinstance(value, dict) and {"low", "high"} <= value.keys():
+                self.problems.add(path, "a range is searched, not fixed", "put it under parameters")
+            elif is_nested_argument(name) and isinstance(value, str) and not is_none(value):
+                self.problems.add(path, f"{name} takes keys and values, got {shown(value)}")
+            elif value is None or not is_none(value):
+                # A null is passed on as None; `none` leaves the argument out, as it does under parameters.
+                arguments[name] = value
+        speculative = arguments.get("speculative_config")
+        if isinstance(speculative, dict) and isinstance(speculative.get("model"), str):
+            draft = self._model("engine_args.speculative_config.model", speculative["model"])
+            arguments["speculative_config"] = {**speculative, "model": draft}
+        return arguments
+
+    def _constraints(self, parameters: Sequence[Parameter]) -> tuple[Constraint, ...]:
+        names = {*self.file.engine_args, *self.file.parameters}
+        for path, domain in domains(parameters):
+            if isinstance(domain, Choice) and not is_nested_argument(path.rpartition(".")[2]):
+                names.update(name for option in domain.options for name in option.settings)
+        constraints = []
+        for index, text in enumerate(self.file.constraints):
+            try:
+                constraints.append(parse_constraint(text, names))
+            except ValueError as error:
+                self.problems.add(f"constraints.{index}", *error.args)
+        return tuple(constraints)
+
+    def _baseline(self, parameters: Sequence[Parameter]) -> dict[str, Any] | None:
+        if self.file.baseline is None:
+            return None
+        sound = {parameter.name for parameter in parameters}
+        unsound = [name for name in self.file.parameters if name not in sound]
+        # What is said about a parameter that couldn't be read is left unsaid: its own problem comes first.
+        written = {k: v for k, v in self.file.baseline.items() if k.partition(".")[0] not in unsound}
+        return read_baseline(written, parameters, self.file.engine_args, self.problems)
+
+
+def _objective(section: ObjectiveSection) -> Objective:
+    if section.maximize is not None:
+        return Objective(metric=section.maximize, direction="maximize")
+    return Objective(metric=section.minimize or "", direction="minimize")

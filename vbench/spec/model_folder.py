@@ -1,0 +1,62 @@
+"""A model as the file names it: a folder on this machine, or an id on the hub. Looks at `config.json`, nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?", re.ASCII)
+_MAX_CONFIG_BYTES = 16 * 1024**2
+
+
+def resolve_model(text: str, folder: Path) -> str:
+    """The absolute path of a model folder, or `text` itself as a hub id.
+
+    A relative path counts from `folder` (the sweep file's), then from the current folder. Raises ValueError: what is
+    wrong, and what to do.
+    """
+    expanded = os.path.expanduser(text)
+    places = [os.path.abspath(os.path.join(base, expanded)) for base in (folder, Path.cwd())]
+    found = next((place for place in places if os.path.exists(place)), None)
+    if found is not None:
+        read_model_config(Path(found))
+        return found
+    if text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
+        raise ValueError(f"no such folder: {places[0]}", "give a folder with config.json, or a hub id like org/name")
+    if not _HUB_ID.fullmatch(text) or len(text) > 200:
+        raise ValueError(f"{text!r} is neither a folder here nor a hub id", "a hub id reads org/name")
+    return text
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a model folder. Raises ValueError: what is wrong, and what to do."""
+    if not os.path.isdir(folder):
+        raise ValueError(f"{folder} is a file", "a model is a folder with config.json and its weights")
+    path = folder / "config.json"
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_CONFIG_BYTES)
+        config = json.loads(content)
+    except FileNotFoundError:
+        hint = "a model is a folder as the hub has it: config.json, tokenizer, weights"
+        raise ValueError(f"{folder} has no config.json", hint) from None
+    except OSError as error:
+        raise ValueError(f"{path} can't be read: {error.strerror}", "check its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}", "fetch the model again") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is not a JSON object", "fetch the model again")
+    return config
+
+
+def vocab_size(config: dict[str, Any]) -> int | None:
+    """Size of the vocabulary by a model's config, None if it isn't said. Multimodal ones keep it in `text_config`."""
+    inner = config.get("text_config")
+    for holder in (config, inner if isinstance(inner, dict) else {}):
+        size = holder.get("vocab_size")
+        if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+            return size
+    return None

@@ -1,0 +1,239 @@
+"""`parameters:` to domains: what each list, `label: {settings}` and `{low, high}` of the file stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vbench.spec.problems import LATER, Problems, shown
+from vbench.spec.suggest import did_you_mean
+from vbench.spec.types import Choice, Domain, Option, Parameter, Range, Scalar, is_nested_argument
+from vbench.spec.yaml_lines import plain_scalar
+
+MAX_RANGE_VALUES = 1_000_000
+NONE_LABEL = "none"
+_ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_RANGE_KEYS = ("low", "high", "step", "log")
+# What vbench itself passes to the engine: set here it would be ignored, or spoil the measurement.
+_MANAGED = {
+    "disable_log_stats": "vbench keeps the engine's statistics on, because it reads them",
+    "prompts": "the prompts are the top-level key prompts",
+}
+
+
+def is_none(value: object) -> bool:
+    """Whether a value leaves its argument to the engine's default (`none`, Python's `None`, or nothing)."""
+    return value is None or value in (NONE_LABEL, "None")
+
+
+def label_of(value: Scalar) -> str:
+    """The label of a plain option: its text in the file.
+
+    >>> label_of(True), label_of(256), label_of(0.9), label_of(None)
+    ('true', '256', '0.9', 'none')
+    """
+    if is_none(value):
+        return NONE_LABEL
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def check_argument_name(name: str, path: str, problems: Problems) -> bool:
+    """Whether a name may be an engine argument; notes why not."""
+    if name in LATER:
+        problems.add(path, f"{name} is not in this version: {LATER[name]}")
+    elif name in _MANAGED:
+        problems.add(path, f"{name} can't be set here: {_MANAGED[name]}")
+    elif not _ARGUMENT.fullmatch(name):
+        meant = name.strip("-").replace("-", "_")
+        hint = f"write {meant}" if _ARGUMENT.fullmatch(meant) else "names are those of the engine's Python interface"
+        problems.add(path, f"{name!r} is not an argument's name", hint)
+    else:
+        return True
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterReader:
+    """Reads `parameters`. `resolve_model(path, text)` turns a model as written into a folder or hub id."""
+
+    problems: Problems
+    resolve_model: Callable[[str, str], str]
+    is_grid: bool
+
+    def read(self, raw: Mapping[str, Any], engine_args: Mapping[str, Any]) -> tuple[Parameter, ...]:
+        """Every parameter that is sound; the others are noted as problems."""
+        parameters = []
+        for name, written in raw.items():
+            path = f"parameters.{name}"
+            if not check_argument_name(name, path, self.problems):
+                continue
+            if name in engine_args:
+                self.problems.add(path, f"{name} is also in engine_args", "fixed or searched? Keep one of them")
+            domain = self._domain(path, name, written)
+            if domain is not None:
+                parameters.append(Parameter(name=name, domain=domain))
+        return tuple(parameters)
+
+    def _domain(self, path: str, key: str, written: Any) -> Domain | None:
+        if isinstance(written, list):
+            return self._choice(path, key, written)
+        if _is_range(written):
+            return self._range(path, written)
+        if isinstance(written, dict):
+            self.problems.add(path, "expected a list of options or {low: …, high: …}", "options begin with `- `")
+        else:
+            fixed = f"{shown(written)} is a single value: nothing to choose from"
+            self.problems.add(path, fixed, "put fixed values under engine_args")
+        return None
+
+    def _choice(self, path: str, key: str, items: list[Any]) -> Choice | None:
+        if not items:
+            self.problems.add(path, "an empty list: nothing to choose from", "put fixed values under engine_args")
+            return None
+        options: dict[str, Option] = {}
+        for index, item in enumerate(items):
+            at = f"{path}.{index}"
+            option = self._option(at, key, item)
+            if option is None:
+                continue
+            if option.label in options:
+                self.problems.add(at, f"option {option.label!r} is there twice", "give each a label of its own")
+            else:
+                options[option.label] = option
+        return Choice(options=tuple(options.values())) if options else None
+
+    def _option(self, path: str, key: str, item: Any) -> Option | None:
+        if isinstance(item, dict):
+            return self._labelled(path, key, item)
+        if isinstance(item, list):
+            self.problems.add(path, "a list can't be an option", "under engine settings write {const: [...]}")
+            return None
+        label = label_of(item)
+        if not label.strip():
+            self.problems.add(path, "an empty text can't be an option", "write none to leave the argument out")
+            return None
+        if label == NONE_LABEL:
+            return Option(label=NONE_LABEL, value=None)
+        if is_nested_argument(key):
+            self.problems.add(path, f"{key} takes keys and values", f"write {label}: {{…}} with its settings")
+            return None
+        return Option(label=label, value=self._model(path, item) if key == "model" else item)
+
+    def _labelled(self, path: str, key: str, item: dict[str, Any]) -> Option | None:
+        if len(item) != 1:
+            hint = "indent the settings under the label: `- awq: {model: …}`"
+            self.problems.add(path, f"an option has one label, this has {len(item)} ({', '.join(item)})", hint)
+            return None
+        ((label, written),) = item.items()
+        if not isinstance(written, dict):
+            self.problems.add(
+                f"{path}.{label}", f"expected settings (keys and values), got {shown(written)}", f"or plain `- {label}`"
+            )
+            return None
+        label = label_of(label)
+        settings = self._settings(f"{path}.{label}", key, written)
+        value = None if label == NONE_LABEL else label if is_nested_argument(key) else _labelled_value(label)
+        if key == "model" and isinstance(value, str) and "model" not in written:
+            value = self._model(path, value)
+        return Option(label=label, value=value, settings=settings)
+
+    def _settings(self, path: str, key: str, written: Mapping[str, Any]) -> dict[str, Any]:
+        settings: dict[str, Any] = {}
+        for name, value in written.items():
+            at = f"{path}.{name}"
+            if not is_nested_argument(key):
+                if name == "python":
+                    self.problems.add(at, "an interpreter per option is not in this version", "python: goes at the top")
+                    continue
+                if not check_argument_name(name, at, self.problems):
+                    continue
+            if is_none(value) and value is not None:
+                continue  # a null is passed on as None, `none` leaves the argument out
+            setting = self._setting(at, name, value)
+            is_model = name == "model" and (not is_nested_argument(key) or key == "speculative_config")
+            settings[name] = self._model(at, setting) if is_model else setting
+        return settings
+
+    def _setting(self, path: str, name: str, value: Any) -> Any:
+        if isinstance(value, dict) and set(value) == {"const"}:
+            return value["const"]
+        if isinstance(value, list) or _is_range(value):
+            return self._domain(path, name, value)
+        return value
+
+    def _model(self, path: str, value: Any) -> Any:
+        if isinstance(value, Choice) or value is None:
+            return value  # a choice's options were resolved as they were read, under the name `model`
+        if isinstance(value, str):
+            return self.resolve_model(path, value)
+        self.problems.add(path, f"expected a folder or a hub id, got {shown(value)}")
+        return value
+
+    def _range(self, path: str, written: dict[str, Any]) -> Range | None:
+        wrong: list[tuple[str, str, str]] = []
+        for name, value in written.items():
+            at = f"{path}.{name}"
+            if name not in _RANGE_KEYS:
+                wrong.append((at, f"unknown key {name!r} of a range", did_you_mean(name, _RANGE_KEYS)))
+            elif name == "log" and not isinstance(value, bool):
+                wrong.append((at, f"expected true or false, got {shown(value)}", ""))
+            elif name != "log" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+                wrong.append((at, f"expected a number, got {shown(value)}", ""))
+        wrong += [(path, f"a range needs {name}", "") for name in ("low", "high") if name not in written]
+        for at, message, hint in wrong:
+            self.problems.add(at, message, hint)
+        if wrong:
+            return None
+        low, high, step = written["low"], written["high"], written.get("step")
+        if any(isinstance(part, float) for part in (low, high, step)):
+            low, high, step = float(low), float(high), None if step is None else float(step)
+        return self._checked(path, Range(low=low, high=high, step=step, log=written.get("log", False)))
+
+    def _checked(self, path: str, domain: Range) -> Range | None:
+        low, high, step = domain.low, domain.high, domain.step
+        problem = hint = ""
+        if low >= high:
+            problem, hint = f"low ({low}) must be below high ({high})", "put a fixed value under engine_args"
+        elif step is not None and step <= 0:
+            problem = f"step must be above 0, got {step}"
+        elif step is not None and step > high - low:
+            problem = f"step ({step}) is wider than the range ({low} to {high})"
+        elif domain.log and low <= 0:
+            problem = f"log needs low above 0, got {low}"
+        elif domain.log and step is not None:
+            problem, hint = "log and step exclude each other", "keep one of them"
+        elif self.is_grid and step is None and not domain.is_int:
+            problem, hint = "a grid can't walk a continuous range", "give it a step, or use method: tpe or random"
+        elif (step is not None or domain.is_int) and (high - low) / (step or 1) >= MAX_RANGE_VALUES:
+            problem, hint = "more than a million values", "give it a wider step"
+        if problem:
+            self.problems.add(path, problem, hint)
+            return None
+        return domain
+
+
+def _is_range(written: Any) -> bool:
+    return isinstance(written, dict) and ("low" in written or "high" in written)
+
+
+def _labelled_value(label: str) -> Scalar:
+    try:
+        return plain_scalar(label)
+    except ValueError:
+        return label
+
+
+def domains(parameters: Sequence[Parameter]) -> Iterator[tuple[str, Domain]]:
+    """Every dotted name of the space with its domain, conditional ones included."""
+
+    def inner(path: str, domain: Domain) -> Iterator[tuple[str, Domain]]:
+        yield path, domain
+        for option in domain.options if isinstance(domain, Choice) else ():
+            for name, setting in option.settings.items():
+                if isinstance(setting, (Choice, Range)):
+                    yield from inner(f"{path}.{option.label}.{name}", setting)
+
+    for parameter in parameters:
+        yield from inner(parameter.name, parameter.domain)

@@ -1,0 +1,43 @@
+"""A sweep that this machine can run: everything asked and checked, nothing started or written yet."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from vbench.execution.arguments import check_arguments
+from vbench.execution.interpreters import Interpreter, describe_engine, find_interpreter
+from vbench.execution.machine import check_hardware
+from vbench.prompts.prompt_set import PromptSet, load_prompt_set
+from vbench.spec.digest import spec_digest
+from vbench.spec.types import SweepSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The sweep, its prompts, the engine that was found and what it accepts, the profile that trials run under."""
+
+    spec: SweepSpec
+    prompt_set: PromptSet
+    interpreter: Interpreter
+    description: dict[str, Any]
+    hardware: str
+
+    @property
+    def digest(self) -> str:
+        """What makes two runs the same: the sweep, its prompts and the engine's version."""
+        parts = (spec_digest(self.spec), self.prompt_set.sha256, self.interpreter.engine_version)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def prepare(spec: SweepSpec) -> Prepared:
+    """Check the sweep against its prompts, this machine and the installed engine. Raises SpecError, MachineError."""
+    prompt_set = load_prompt_set(spec.prompts, spec.model)
+    interpreter = find_interpreter(spec.python, spec.engine)
+    description = describe_engine(interpreter, spec.engine)
+    hardware = check_hardware(spec.hardware, description.get("platform"))
+    check_arguments(spec, description)
+    return Prepared(
+        spec=spec, prompt_set=prompt_set, interpreter=interpreter, description=description, hardware=hardware
+    )

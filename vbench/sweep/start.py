@@ -1,0 +1,77 @@
+"""Find the run to go on with, or make a new one, and hold it while the session lasts."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vbench.errors import StoreError
+from vbench.execution.machine import machine_facts, vbench_version
+from vbench.progress import Listener
+from vbench.prompts.prompt_set import write_jsonl
+from vbench.records import runs
+from vbench.records.runs import RunFolder
+from vbench.records.store import RecordStore
+from vbench.search.make import planned_trials
+from vbench.spec.digest import spec_digest
+from vbench.sweep.prepared import Prepared
+from vbench.sweep.session import Session, SweepResult
+
+
+def run_sweep(prepared: Prepared, results_root: Path, listener: Listener, *, force_new: bool = False) -> SweepResult:
+    """Run the sweep, or go on with its latest run if that is the same sweep.
+
+    An interrupt (KeyboardInterrupt, Interrupted) passes through after the running trial was ended; what was measured is
+    on disk and the next call goes on. Raises StoreError for a folder that can't be written or is in use.
+    """
+    run, notes = _find_or_create(prepared, results_root, force_new)
+    with run.lock(), RecordStore(run.trials_jsonl) as store:
+        read = store.read()
+        session = Session(prepared, run, store, list(read.records), listener, [*notes, *read.messages()])
+        return session.run_all()
+
+
+def _find_or_create(prepared: Prepared, results_root: Path, force_new: bool) -> tuple[RunFolder, list[str]]:
+    earlier = [run for run in runs.find_runs(results_root) if run.sweep == prepared.spec.name]
+    if not earlier or force_new:
+        return _create(prepared, results_root), []
+    latest = earlier[0]
+    try:
+        if runs.read_json(latest.run_json).get("digest") == prepared.digest:
+            return latest, []
+        reason = "the sweep, its prompts or the engine's version changed since"
+    except StoreError as error:
+        reason = f"it can't be gone on with: {error}"
+    return _create(prepared, results_root), [f"a new run beside {latest.run_id}: {reason}"]
+
+
+def _create(prepared: Prepared, results_root: Path) -> RunFolder:
+    """Make the folder; `run.json` is written last, so a folder without it was never started."""
+    spec = prepared.spec
+    run = runs.create(results_root, spec.name, datetime.now(UTC))
+    runs.write_bytes_atomic(run.sweep_yaml, spec.text.encode())
+    write_jsonl(prepared.prompt_set, run.prompts_jsonl)
+    runs.write_json_atomic(run.machine_json, machine_facts(prepared.interpreter, spec.engine, prepared.description))
+    runs.write_json_atomic(
+        run.run_json,
+        {
+            "name": spec.name,
+            "description": spec.description,
+            "digest": prepared.digest,
+            "spec_digest": spec_digest(spec),
+            "run_uid": uuid.uuid4().hex,
+            "prompt_set_sha256": prepared.prompt_set.sha256,
+            "objective": {"metric": spec.objective.metric, "direction": spec.objective.direction},
+            "constraints": [constraint.text for constraint in spec.constraints],
+            "parameters": [parameter.name for parameter in spec.parameters],
+            "search_method": spec.search.method,
+            "seed": spec.search.seed,
+            "hardware": prepared.hardware,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "vbench_version": vbench_version(),
+            "num_trials_planned": planned_trials(spec),
+            "status": "running",
+        },
+    )
+    return run
