@@ -54,8 +54,11 @@ def test_a_results_root_that_is_a_file_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
     with pytest.raises(StoreError):
         create(tmp_path / "results", "demo", NOW)
-    with pytest.raises(StoreError, match="not a folder"):
+    with pytest.raises(StoreError, match="a part of the path is a file"):
         create(tmp_path, "results", NOW)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match="not a folder"):
+        create(tmp_path, "dangling", NOW)
 
 
 def test_runs_are_found_newest_first(tmp_path: Path) -> None:
@@ -81,7 +84,7 @@ def test_a_run_is_resolved_by_any_of_its_names(tmp_path: Path, monkeypatch: pyte
     assert resolve_run(root, str(old.trials_jsonl)) == old
     assert resolve_run(root, str(root / "a")) == new
     monkeypatch.chdir(tmp_path)
-    assert resolve_run(Path("results"), "results/a/") == new
+    assert resolve_run(Path("results"), "results/a/").path.resolve() == new.path
 
 
 def test_a_run_that_is_not_there_gets_a_suggestion(tmp_path: Path) -> None:

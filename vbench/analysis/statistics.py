@@ -84,7 +84,7 @@ def median_interval(samples: Sequence[float]) -> Interval:
     n = len(samples)
     if n < MIN_BOOTSTRAP_SAMPLES:
         return Interval(low=min(samples), high=max(samples), kind="single" if n == 1 else "range", num_passes=n)
-    draw = random.Random(_SEED)  # noqa: S311 -- resampling, not a secret
+    draw = random.Random(_SEED)
     medians = [statistics.median(draw.choices(samples, k=n)) for _ in range(NUM_RESAMPLES)]
     low, high = _central(medians)
     return Interval(low=low, high=high, kind="bootstrap", num_passes=n)
@@ -102,7 +102,7 @@ def ratio_interval(numerator: Sequence[float], denominator: Sequence[float]) -> 
     if fewer < MIN_BOOTSTRAP_SAMPLES:
         low, high = min(numerator) / max(denominator), max(numerator) / min(denominator)
         return Interval(low=low, high=high, kind="single" if fewer == 1 else "range", num_passes=fewer)
-    draw = random.Random(_SEED)  # noqa: S311 -- resampling, not a secret
+    draw = random.Random(_SEED)
     ratios = [
         statistics.median(draw.choices(numerator, k=len(numerator)))
         / statistics.median(draw.choices(denominator, k=len(denominator)))

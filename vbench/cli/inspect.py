@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from vbench.report.contents import RunContents
 
 
+_PIPE_WIDTH = 160  # columns where there is no terminal to ask
+
+
 class Form(StrEnum):
     """How a configuration is written."""
 
@@ -104,8 +107,9 @@ def _runs_table(folders: Sequence[RunFolder]) -> Table:
     from vbench.report.contents import read_run
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("Run", "Status", "Trials", "Completed", "Best", "Created"):
-        table.add_column(heading, justify="right" if heading in ("Trials", "Completed", "Best") else "left")
+    for heading in ("Run", "Status", "Trials", "Completed", "Best", "Created (UTC)"):
+        is_number = heading in ("Trials", "Completed", "Best")
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=heading != "Status")
     for folder in folders:
         contents = read_run(folder)
         records, objective = contents.result.records, contents.objective
@@ -116,7 +120,7 @@ def _runs_table(folders: Sequence[RunFolder]) -> Table:
             f"{len(records)}/{contents.run.get('num_trials_planned', '?')}",
             str(sum(record.outcome == "completed" for record in records)),
             show_value(objective.metric, objective_value(winner, objective)) if winner else "–",
-            str(contents.run.get("created_at", "")),
+            str(contents.run.get("created_at", ""))[:16].replace("T", " "),
         )
         table.add_row(*map(Text, cells))
     return table
@@ -132,4 +136,7 @@ def _contents(results: Any, run: str) -> RunContents:
 def _print(*renderables: Any) -> None:
     from rich.console import Console
 
-    Console().print(*renderables, sep="\n")
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(*renderables, sep="\n")

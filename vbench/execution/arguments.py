@@ -24,14 +24,9 @@ def check_arguments(spec: SweepSpec, description: Mapping[str, Any]) -> None:
         if argument in accepted:
             continue
         what = "argument" if parent is None else f"key of {parent}"
-        problems.append(
-            Problem(
-                message=f"{version} has no {what} named {argument}",
-                key=path,
-                line=_line(spec.lines, path),
-                hint=did_you_mean(argument, accepted),
-            )
-        )
+        key, line = _place(spec.lines, path, argument)
+        message = f"{version} has no {what} named {argument}"
+        problems.append(Problem(message=message, key=key, line=line, hint=did_you_mean(argument, accepted)))
     if problems:
         raise SpecError(str(spec.source), problems)
 
@@ -59,10 +54,9 @@ def _in_settings(path: str, argument: str, domain: Domain) -> Iterator[tuple[str
             yield from _in_settings(inner, key, setting)
 
 
-def _line(lines: Mapping[str, int], path: str) -> int | None:
-    """The line of the path, or of the nearest thing around it."""
-    while path:
-        if path in lines:
-            return lines[path]
-        path = path.rpartition(".")[0]
-    return None
+def _place(lines: Mapping[str, int], path: str, argument: str) -> tuple[str, int | None]:
+    """Where the argument was written: its path and line. One that stands in no line came from the command line."""
+    for place in (path, f"parameters.{argument}"):
+        if place in lines:
+            return place, lines[place]
+    return f"--set {argument}", None

@@ -40,7 +40,7 @@ class Failure(_Stored):
 
 
 class Requests(_Stored):
-    """The requests of one pass, column-wise, in the prompt set's order. A column is null where the engine gives none."""
+    """One pass's requests, column-wise, in the prompt set's order. A column is null where the engine has none."""
 
     input_tokens: list[int]
     output_tokens: list[int]

@@ -126,7 +126,7 @@ def create(results_root: Path, sweep_name: str, now: datetime) -> RunFolder:
             path.mkdir(parents=True)
             break
         except FileExistsError:
-            if not path.exists():  # a parent is a file
+            if not path.parent.is_dir():  # a dangling link, say: the next number would fare no better
                 raise StoreError(
                     f"{path.parent} is not a folder: move it away or choose another results folder"
                 ) from None

@@ -28,6 +28,7 @@ _ADVICE = {
     errno.ENOSPC: "free some space and run the same command again: it goes on where it stopped",
     errno.EDQUOT: "your quota is used up: free some space and run the same command again",
     errno.EFBIG: "the file-size limit (ulimit -f) is reached: raise it and run the same command again",
+    errno.ENOTDIR: "a part of the path is a file: choose another results folder",
     errno.EROFS: "the folder is read-only: choose another results folder",
     errno.EACCES: "check who owns the folder and its permissions",
     errno.EPERM: "check who owns the folder and its permissions",

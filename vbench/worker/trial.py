@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import hashlib
 import json
 import os
@@ -49,6 +50,8 @@ class _Trial:
         engine = load_engine(self.request["engine"])
         _ALIVE.append(engine)
         engine.preload()
+        gc.collect()
+        gc.freeze()  # as the keeper does before forking, so that both ways of starting collect garbage alike
         self._phase("load")
         facts = engine.load(self.request["model"], dict(self.request["engine_args"]), is_forked)
         self.channel.send({"event": "engine", "facts": facts})
