@@ -45,7 +45,7 @@ def test_one_pass_claims_no_spread() -> None:
 
 
 def test_five_passes_give_a_bootstrap_interval_which_is_the_range() -> None:
-    # P(at least 3 of 5 draws are the smallest) = 10·0.2³·0.8² + 5·0.2⁴·0.8 + 0.2⁵ = 0.058 > 0.025: both ends are reached
+    # P(3 of 5 draws or more are the smallest) = 10·0.2³·0.8² + 5·0.2⁴·0.8 + 0.2⁵ = 0.058 > 0.025: the ends are reached
     interval = median_interval([1.0, 2.0, 3.0, 4.0, 5.0])
     assert interval == Interval(low=1.0, high=5.0, kind="bootstrap", num_passes=5)
     assert interval.describe() == "95% bootstrap interval of the median of 5 timed passes"

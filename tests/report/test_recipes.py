@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from vbench.report.recipes import as_notebook, as_python, as_serve, as_yaml, engine_arguments
+
+CONFIG: dict[str, Any] = {
+    "engine": "vllm",
+    "model": "Qwen/Qwen2.5-7B-Instruct",
+    "python": "envs/old/bin/python",
+    "environment": {"VLLM_USE_V1": "1"},
+    "gpu_memory_utilization": 0.9,
+    "enforce_eager": True,
+    "enable_prefix_caching": False,
+    "quantization": None,
+    "speculative_config": {"method": "ngram", "num_speculative_tokens": 4},
+    "cudagraph_capture_sizes": [1, 2, 4],
+    "seed": -1,
+}
+HOSTILE = [
+    "'; touch /tmp/owned; '",
+    '"$(touch /tmp/owned)"',
+    "`id` $HOME \\",
+    "two\nlines",
+    "--flag",
+    "-1",
+    "it's",
+    "🚀 שלום",
+    "",
+    "#x",
+    "*",
+    "a: b",
+    "yes",
+    "1e3",
+    "\x85\u2028",
+    "\t x ",
+]
+
+
+def words_of(command: str) -> list[str]:
+    """What the shell makes of a command: `vllm` is replaced by a function that prints its arguments."""
+    script = "vllm() { printf '%s\\0' \"$@\"; }\n" + command
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout
+    return printed.decode().split("\0")[:-1]
+
+
+def test_serve_is_what_vllm_takes() -> None:
+    assert as_serve(CONFIG) == (
+        "VLLM_USE_V1=1 vllm serve Qwen/Qwen2.5-7B-Instruct \\\n"
+        "  --gpu-memory-utilization 0.9 \\\n"
+        "  --enforce-eager \\\n"
+        "  --no-enable-prefix-caching \\\n"
+        '  --speculative-config \'{"method": "ngram", "num_speculative_tokens": 4}\' \\\n'
+        "  --cudagraph-capture-sizes 1 2 4 \\\n"
+        "  --seed=-1"
+    )
+
+
+def test_vbench_words_and_unset_arguments_are_not_engine_arguments() -> None:
+    assert list(engine_arguments(CONFIG)) == [
+        "gpu_memory_utilization",
+        "enforce_eager",
+        "enable_prefix_caching",
+        "speculative_config",
+        "cudagraph_capture_sizes",
+        "seed",
+    ]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_any_value_reaches_the_server_as_one_word(value: str) -> None:
+    config = {"model": "m/" + value, "x": value, "y": {"k": value}, "z": ["a", value + "b"], value or "w": 1}
+    words = words_of(as_serve({**config, "environment": {"A_B": value}}))
+    assert words[:2] == ["serve", "m/" + value]
+    assert words[2:4] == ["--x", value] or words[2] == f"--x={value}"
+    assert json.loads(words[words.index("--y") + 1]) == {"k": value}
+    at = words.index("--z")
+    assert words[at + 1 : at + 3] == ["a", value + "b"]
+
+
+def test_a_strange_variable_name_goes_through_env() -> None:
+    command = as_serve({"model": "m", "environment": {"A; B": "x y"}})
+    assert command == "env 'A; B=x y' vllm serve m"
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_any_value_survives_python(value: str) -> None:
+    config = {"model": value, "x": value, "not an identifier": value, "class": [value], "environment": {"A": value}}
+    program = "import sys, types, json\nsys.modules['vllm'] = types.SimpleNamespace(LLM=dict)\n"
+    program += as_python(config) + "\nprint(json.dumps([llm, os.environ['A']]))"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
+    expected = {"model": value, "x": value, "not an identifier": value, "class": [value]}
+    assert json.loads(printed) == [expected, value]
+
+
+def test_python_sets_the_environment_before_the_import() -> None:
+    lines = as_python(CONFIG).splitlines()
+    assert lines[0] == "import os"
+    assert lines.index("from vllm import LLM") > 2
+    assert "    gpu_memory_utilization=0.9," in lines
+    assert "python" not in as_python(CONFIG)
+
+
+@pytest.mark.parametrize(
+    "value", [*HOSTILE, 1e-05, 1e16, 0.9, -0.0, 3, True, False, None, ["a", 1], {"k": {"n": None}}]
+)
+def test_any_value_survives_yaml(value: Any) -> None:
+    written = as_yaml({"model": "m", "engine": "vllm", "x": value, "y": {"k": value}, "environment": {"A": "1"}})
+    expected = {"y": {"k": value}} if value is None else {"x": value, "y": {"k": value}}
+    assert yaml.safe_load(written) == {
+        "model": "m",
+        "engine": "vllm",
+        "engine_args": expected,
+        "environment": {"A": "1"},
+    }
+
+
+@pytest.mark.parametrize("name", ["plain_name", "on", "a: b", "#", "", "- x", "1"])
+def test_any_name_survives_yaml(name: str) -> None:
+    assert yaml.safe_load(as_yaml({"model": "m", name: 1}))["engine_args"] == {name: 1}
+
+
+def test_a_notebook_is_a_valid_one_with_the_python_cell() -> None:
+    notebook = json.loads(as_notebook(CONFIG, title="Best of t4"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert [cell["id"] for cell in notebook["cells"]] == ["title", "engine", "generate"]
+    assert notebook["cells"][1]["source"] == as_python(CONFIG)
+    for cell in notebook["cells"][1:]:
+        compile(cell["source"], cell["id"], "exec")
+        assert cell["outputs"] == []
