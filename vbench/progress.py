@@ -19,13 +19,23 @@ class RunInfo:
     spec: SweepSpec
     run: RunFolder
     planned_trials: int
+    """Never less than there are records: a run isn't cut down by asking for fewer."""
     records: Sequence[TrialRecord]
     """What earlier sessions of this run left."""
+    best: TrialRecord | None
+    """The best of them."""
     engine: str
     """`vllm 0.32.0`, for people."""
+    hardware: str
+    """The profile that trials run under."""
     num_prompts: int
     prompt_sha256: str
     notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether earlier sessions left nothing to do."""
+        return len(self.records) >= self.planned_trials
 
 
 class Listener(Protocol):
@@ -33,6 +43,9 @@ class Listener(Protocol):
 
     def run_started(self, info: RunInfo) -> None:
         """Before anything is started."""
+
+    def engine_starting(self) -> None:
+        """The keeper is being started: something is left to try."""
 
     def engine_ready(self, fork_blocker: str | None, seconds: float) -> None:
         """The keeper is up; `fork_blocker` says why trials start cold, if they do."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.records.builders import make_failure, make_record, make_run, make_sweep_records
+from tests.records.builders import NOW, make_failure, make_record, make_run, make_sweep_records
 from vbench.errors import StoreError
 from vbench.metrics import measure, metric_names, value_of
 from vbench.outcome import Outcome
@@ -119,11 +119,7 @@ def test_a_report_of_little_is_still_one(tmp_path: Path, records: list[TrialReco
 
 
 def test_a_run_with_no_files_at_all_says_what_is_missing(tmp_path: Path) -> None:
-    run = create(
-        tmp_path,
-        "demo",
-        make_run(tmp_path / "x", []) and __import__("datetime").datetime.now(__import__("datetime").UTC),
-    )
+    run = create(tmp_path, "demo", NOW)
     text = " ".join(parse(build_report(run, tmp_path / "reports")).text)
     for name in ("run.json is missing", "machine.json is missing", "sweep.yaml can't be read"):
         assert name in text
@@ -135,7 +131,8 @@ def test_unreadable_lines_are_shown(tmp_path: Path) -> None:
         file.write(b"<b>broken\n")
     files = build_report(run, tmp_path / "reports")
     for text in (" ".join(parse(files).text), files.markdown.read_text(encoding="utf-8")):
-        assert "trials.jsonl:2: not valid JSON" in text
+        assert f"demo/{run.run_id}/trials.jsonl:2: not valid JSON" in text
+        assert str(tmp_path) not in text
 
 
 def test_an_unknown_objective_is_a_problem_not_the_end(tmp_path: Path) -> None:
@@ -162,7 +159,7 @@ def test_hostile_text_is_only_text(tmp_path: Path) -> None:
         hardware={"memory_source": HOSTILE},
     )
     failed = make_record(1, None, outcome=Outcome.CRASHED, failure=make_failure(HOSTILE, HOSTILE, advice=HOSTILE))
-    run = make_run(tmp_path / "results", [hostile, failed], sweep="a <i>sweep</i> | `x`", status=HOSTILE)
+    run = make_run(tmp_path / "results", [hostile, failed], sweep="a <i>sweep | `x`", status=HOSTILE)
     run.sweep_yaml.write_text(HOSTILE + "```\n# out of the fence\n", encoding="utf-8")
     run.machine_json.write_text(json.dumps({HOSTILE: HOSTILE}), encoding="utf-8")
     files = build_report(run, tmp_path / "reports")

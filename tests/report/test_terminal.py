@@ -24,7 +24,7 @@ def show(renderable: RenderableType, width: int = 200) -> str:
 
 
 def test_the_table_has_every_trial_and_stars_the_best() -> None:
-    shown = show(trials_table(make_sweep_records(), FASTEST, width=200))
+    shown = show(trials_table(make_sweep_records(), FASTEST))
     assert "10 ★" in shown
     assert shown.count("★") == 1
     assert len(shown.splitlines()) >= 21
@@ -32,7 +32,7 @@ def test_the_table_has_every_trial_and_stars_the_best() -> None:
 
 
 def test_a_narrow_table_names_the_parameters_below() -> None:
-    shown = show(trials_table(make_sweep_records(), FASTEST, width=80), width=80)
+    shown = show(trials_table(make_sweep_records(), FASTEST), width=80)
     assert "Parameters: max_num_seqs · gpu_memory_utilization" in shown
     assert max(len(line) for line in shown.splitlines()) <= 80
 

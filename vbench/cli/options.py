@@ -1,13 +1,15 @@
-"""Options that several commands share, and how an interrupt ends a command."""
+"""What several commands share: options, the words of their help, and how an interrupt or a gone reader ends a command."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +17,9 @@ from vbench.errors import Interrupted
 
 DEFAULT_RESULTS = Path("results")
 DEFAULT_REPORTS = Path("reports")
+FLAG = ""
+"""The metavar of an option without a value."""
+_SHOW_CURSOR = b"\x1b[?25h"
 
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file (YAML).", show_default=False)]
 Results = Annotated[
@@ -25,7 +30,7 @@ SetValue = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change the file for this call: a key of it ([bold]search.trials=5[/], [bold]prompts.limit=8[/]) or an "
+        help="Change the file for this call: a key of it ([bold]search.seed=1[/], [bold]prompts.limit=8[/]) or an "
         "engine argument to fix ([bold]max_num_seqs=4[/]). May be repeated.",
         show_default=False,
     ),
@@ -33,32 +38,56 @@ SetValue = Annotated[
 RunName = Annotated[
     str,
     typer.Argument(
-        metavar="[RUN]",
-        help="A run: its folder, SWEEP/RUN, a sweep's name (its latest run), an id; the latest of all if left out.",
+        metavar="RUN",
+        help="A run: its folder, SWEEP/RUN, a sweep's name (its latest run), or a run's id. Left out: the latest of "
+        "all.",
         show_default=False,
     ),
 ]
 
 
+def help_of(command: Callable[..., Any]) -> str:
+    """A command's docstring, each paragraph on one line, so that it is wrapped where the terminal ends. An indented
+    paragraph (examples) keeps its lines."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(one if one.startswith(" ") else " ".join(one.split()) for one in paragraphs)
+
+
 @contextmanager
-def interruptible(message: str) -> Iterator[None]:
+def interruptible(message: str, on_stop: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Turn Ctrl-C, SIGTERM and SIGHUP into `Interrupted` with a message that says how to go on.
 
-    A second Ctrl-C while cleaning up ends at once; the keeper sees our end close and kills what is left.
+    `on_stop` is called first, in a signal handler: it must not write through a buffer. A second Ctrl-C while cleaning
+    up ends at once; the keeper sees our end close and kills what is left. A reader of our output that is gone
+    (`vbench sweep … | head`) ends the command the same way.
     """
 
     def stop(_number: int, _frame: object) -> None:
         for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(one, _end_now)
+        on_stop()
         raise Interrupted(message)
 
     before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
+    except BrokenPipeError as error:
+        silence_stdout()
+        raise Interrupted(f"nobody reads the output any more: {message}") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
+def silence_stdout() -> None:
+    """Let what is still buffered for a closed pipe go nowhere, or Python complains about it on its way out."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def _end_now(_number: int, _frame: object) -> None:
+    if os.isatty(1):
+        os.write(1, _SHOW_CURSOR)  # the live view hid it, and won't get to bring it back
     os._exit(Interrupted.exit_code)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, Results, SetValue, SweepFile, interruptible
-from vbench.errors import EXIT_NO_RESULT
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, SetValue, SweepFile, interruptible
+from vbench.errors import EXIT_NO_RESULT, UsageError
 
 
 def sweep(
     file: SweepFile,
     set_values: SetValue = None,
     trials: Annotated[
-        int | None, typer.Option("--trials", min=1, help="How many trials in all, instead of the file's.")
+        int | None,
+        typer.Option("--trials", metavar="N", min=1, help="How many trials in all, instead of the file's."),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="TIME", help="Time budget (90s, 10m, 6h), instead of the file's.")
     ] = None,
-    new: Annotated[bool, typer.Option("--new", help="Start a new run, even if there is one to go on with.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", metavar=FLAG, help="Start a new run, even if there is one to go on with.")
+    ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a line: each record, then a summary.")
+        bool, typer.Option("--json", metavar=FLAG, help="Print one JSON object a line: each record, then a summary.")
     ] = False,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
@@ -30,20 +36,43 @@ def sweep(
 
     Each trial is one configuration on the real engine, in a process of its own: warm-up, timed passes over the fixed
     prompts, memory. Its record is on disk before the next begins.
+
+      vbench sweep sweeps/demo.yaml                 run it, or go on with it
+      vbench sweep sweeps/demo.yaml --trials 40     more trials, in the same run
+      vbench sweep sweeps/demo.yaml --set dtype=float16 --timeout 2h
     """
     from vbench.cli.listeners import make_listener
     from vbench.spec.loader import load_spec
     from vbench.sweep.prepared import prepare
     from vbench.sweep.start import run_sweep
 
-    overrides = list(set_values or [])
-    if trials is not None:
-        overrides.append(f"search.trials={trials}")
-    if timeout is not None:
-        overrides.append(f"search.timeout={timeout}")
-    spec = load_spec(file, overrides)
-    with interruptible(f"stopped; what was measured is kept. Go on with: vbench sweep {file}"):
-        prepared = prepare(spec)
-        result = run_sweep(prepared, results, make_listener(as_json=as_json, stream=sys.stdout), force_new=new)
+    spec = load_spec(file, [*(set_values or []), *_budget(trials, timeout)])
+    listener = make_listener(as_json=as_json, stream=sys.stdout)
+    again = _command_to_go_on(file, set_values or [], trials, timeout, results)
+    with interruptible(f"stopped; what was measured is kept. Go on with: {again}", listener.stopping):
+        result = run_sweep(prepare(spec), results, listener, force_new=new)
     if result.best is None:
         raise typer.Exit(EXIT_NO_RESULT)
+
+
+def _budget(trials: int | None, timeout: str | None) -> list[str]:
+    from vbench.units import parse_duration_s
+
+    overrides = [] if trials is None else [f"search.trials={trials}"]
+    if timeout is not None:
+        try:
+            overrides.append(f"search.timeout={parse_duration_s(timeout)}")
+        except ValueError as error:
+            raise UsageError(f"--timeout: {error}") from error
+    return overrides
+
+
+def _command_to_go_on(
+    file: Path, set_values: Sequence[str], trials: int | None, timeout: str | None, results: Path
+) -> str:
+    """The command that finds this run again: with the same `--set`, or it would be another sweep."""
+    words = ["vbench", "sweep", str(file), *(word for value in set_values for word in ("--set", value))]
+    words += [] if trials is None else ["--trials", str(trials)]
+    words += [] if timeout is None else ["--timeout", timeout]
+    words += [] if results == DEFAULT_RESULTS else ["--results", str(results)]
+    return shlex.join(words)

@@ -32,11 +32,12 @@ _CONVERT: dict[str, Callable[[str], Any]] = {
 }
 
 
-def read_log(path: Path) -> str:
-    """The log's text; of a flooded one its head and tail, which hold the start-up and the last words."""
+def read_log(path: Path, start: int = 0) -> str:
+    """The log's text from byte `start` on; of a flooded one its head and tail: the start-up and the last words."""
     try:
-        size = path.stat().st_size
+        size = path.stat().st_size - start
         with path.open("rb") as file:
+            file.seek(start)
             if size <= _HEAD_BYTES + _TAIL_BYTES:
                 data = file.read()
             else:

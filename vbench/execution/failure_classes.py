@@ -32,7 +32,7 @@ def _row(name: str, outcome: Outcome, pattern: str, advice: str) -> FailureClass
 
 CLASSES: tuple[FailureClass, ...] = (
     # The settings and the model contradict each other.
-    _row("unknown_argument", _NO, r"got an unexpected keyword argument|is not a valid argument in the speculative_config",
+    _row("unknown_argument", _NO, r"__init__\(\) got an unexpected keyword argument|is not a valid argument in the speculative_config",
          "this engine version has no such argument: check its name against `vbench schema` and the engine's docs"),
     _row("not_quantized", _NO, r"Cannot find the config file for \w+",
          "this checkpoint isn't quantized that way: name a quantized checkpoint for that choice (`awq: {model: …}`)"),

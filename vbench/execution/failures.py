@@ -16,14 +16,17 @@ class Match:
     evidence: str
 
 
-# Printed on healthy runs too; they must not decide anything.
+# Printed on healthy runs too, as is whatever the engine logs below ERROR; they must not decide anything.
 _HARMLESS = re.compile(r"Cannot use FA version 2|SymmMemCommunicator|on startup\. Desired GPU memory utilization is")
-_PREFIX = re.compile(r"^(?:\([^)]*\)\s*)?(?:(?:ERROR|WARNING|INFO)\s+\d\d-\d\d \d\d:\d\d:\d\d\s+\[[^\]]*\]\s*)?")
+# `(EngineCore pid=7) ERROR 11-03 09:30:00 [core.py:12] `, and `ERROR 06-01 09:30:00 worker.py:12] ` of older versions.
+_STAMP = r"\s+\d\d-\d\d \d\d:\d\d:\d\d\s+(?:\[[^\]]*\]|\S+:\d+\])\s*"
+_PREFIX = re.compile(rf"^(?:\([^)]*\)\s*)?(?:(?:CRITICAL|ERROR|WARNING|INFO|DEBUG){_STAMP})?")
+_NO_ERROR = re.compile(rf"^(?:\([^)]*\)\s*)?(?:WARNING|INFO|DEBUG){_STAMP}")
 
 
 def classify(text: str) -> Match | None:
     """The first class (in the order of CLASSES) that a line of the output shows; None when none does."""
-    lines = [line for line in text.splitlines() if line.strip() and not _HARMLESS.search(line)]
+    lines = [line for line in text.splitlines() if line.strip() and not _is_harmless(line)]
     for failure_class in CLASSES:
         shown = [line for line in lines if failure_class.pattern.search(line)]
         if shown:
@@ -32,7 +35,11 @@ def classify(text: str) -> Match | None:
     return None
 
 
+def _is_harmless(line: str) -> bool:
+    return _HARMLESS.search(line) is not None or _NO_ERROR.match(line) is not None
+
+
 def clean_line(line: str, limit: int = 500) -> str:
     """A log line without the logger's prefix, cut to a length that a table can bear."""
-    cleaned = _PREFIX.sub("", line.strip()).strip()
+    cleaned = _PREFIX.sub("", line.strip()).strip().encode(errors="replace").decode()  # no half surrogates
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"

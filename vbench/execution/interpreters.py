@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,32 +96,29 @@ def describe_engine(interpreter: Interpreter, engine: str, *, use_cache: bool = 
 
 
 def _describe(interpreter: Interpreter, engine: str) -> dict[str, Any]:
-    read_fd, write_fd = os.pipe()
-    with os.fdopen(read_fd, encoding="utf-8") as answers:
+    with tempfile.TemporaryFile() as answers:  # not a pipe: an answer may be longer than a pipe holds unread
         try:
-            process = subprocess.Popen(
-                [interpreter.path, str(WORKER_ENTRY), "describe", engine, str(write_fd)],
-                pass_fds=[write_fd],
+            done = subprocess.run(
+                [interpreter.path, str(WORKER_ENTRY), "describe", engine, str(answers.fileno())],
+                pass_fds=[answers.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                errors="replace",
+                timeout=_DESCRIBE_TIMEOUT_S,
+                check=False,
             )
-        finally:
-            os.close(write_fd)
-        try:
-            output, _ = process.communicate(timeout=_DESCRIBE_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            process.kill()
-            process.communicate()
             raise MachineError(f"{interpreter.path}: importing {engine} took over {_DESCRIBE_TIMEOUT_S} s") from error
+        answers.seek(0)
         line = answers.readline()
     try:
         answer: dict[str, Any] = json.loads(line)
     except ValueError:
         answer = {}
     if answer.get("event") != "description":
-        reason = answer.get("message") or _last_line(output)
+        reason = answer.get("message") or _last_line(done.stdout)
         raise MachineError(f"{engine} can't be imported by {interpreter.path}: {reason}")
     return answer
 
@@ -129,7 +127,7 @@ def _cache_file(interpreter: Interpreter, engine: str) -> Path | None:
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     if not os.path.isabs(root):
         return None
-    worker = b"".join(path.read_bytes() for path in sorted(WORKER_ENTRY.parent.glob("engines/*describe*.py")))
+    worker = b"".join(path.read_bytes() for path in sorted(WORKER_ENTRY.parent.glob("engines/*.py")))
     key = f"{os.path.abspath(interpreter.path)}|{engine}|{interpreter.engine_version}|{interpreter.packages}"
     digest = hashlib.sha256(key.encode() + worker).hexdigest()[:16]
     return Path(root) / "vbench" / f"describe-{engine}-{digest}.json"

@@ -36,7 +36,8 @@ class Exit:
     def describe(self) -> str:
         """`exit code 7` or `killed by SIGKILL`."""
         if self.signal is not None:
-            return f"killed by {signal.Signals(self.signal).name}"
+            known = {number.value: number.name for number in signal.Signals}  # not each real-time signal has a name
+            return f"killed by {known.get(self.signal, f'signal {self.signal}')}"
         return f"exit code {self.code}"
 
 

@@ -34,16 +34,24 @@ def marked_processes(run_uid: str, *, excluding: Iterable[int] = ()) -> list[int
     return found
 
 
-def kill_marked(run_uid: str, *, excluding: Iterable[int] = (), wait_s: float = 5.0) -> list[int]:
-    """SIGKILL the run's remaining processes and wait until they are gone; returns the pids that were found."""
-    found = marked_processes(run_uid, excluding=excluding)
+def kill_marked(run_uid: str, *, excluding: Iterable[int] = (), grace_s: float = 0.0, wait_s: float = 5.0) -> list[int]:
+    """SIGKILL the run's remaining processes and wait until they are gone; returns the pids that were found.
+
+    Those that are ending already (killed a moment ago, or about to see that their parent is gone) have `grace_s` for it.
+    """
+    skipped = list(excluding)
+    found = marked_processes(run_uid, excluding=skipped)
+    deadline = time.monotonic() + grace_s
+    while found and time.monotonic() < deadline:
+        time.sleep(0.02)
+        found = marked_processes(run_uid, excluding=skipped)
     for pid in found:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
     deadline = time.monotonic() + wait_s
-    while found and time.monotonic() < deadline and set(found) & set(marked_processes(run_uid, excluding=excluding)):
+    while found and time.monotonic() < deadline and set(found) & set(marked_processes(run_uid, excluding=skipped)):
         time.sleep(0.02)
     return found
 

@@ -24,6 +24,7 @@ from vbench.spec.types import Deadlines
 
 _TERM_GRACE_S = 3.0
 _KILL_GRACE_S = 15.0
+_LEAVE_GRACE_S = 0.5  # for what of its tree is ending already
 _EXIT_GRACE_S = 10.0  # between `done` and the process's end
 _MAX_MESSAGE_BYTES = 256 * 1024**2
 _DEADLINE_OF = {"start": "load", "import": "load", "load": "load", "warmup": "pass", "pass": "pass", "close": "close"}
@@ -48,6 +49,8 @@ class RawTrial:
     memory_source: str = ""
     leftovers: list[int] = field(default_factory=list)
     keeper_error: str | None = None
+    log_start: int = 0
+    """Where this attempt's output begins in the log, which an earlier one may have written to."""
     kernel_oom_kills: int = 0
     """How many processes the kernel's out-of-memory killer ended on this machine meanwhile."""
 
@@ -68,6 +71,7 @@ def run_trial(
     read_fd, write_fd = os.pipe()
     try:
         with log.open("ab") as output:
+            raw.log_start = output.tell()
             try:
                 pid = keeper.start(trial_id, how, {**request, "environment": environment}, (write_fd, output.fileno()))
             except KeeperGone as error:
@@ -76,7 +80,7 @@ def run_trial(
             finally:
                 os.close(write_fd)
         _Watch(keeper, trial_id, pid, read_fd, raw, deadlines, on_event).run()
-        raw.leftovers = leftovers.kill_marked(run_uid, excluding=[keeper.pid])
+        raw.leftovers = leftovers.kill_marked(run_uid, excluding=[keeper.pid], grace_s=_LEAVE_GRACE_S)
     finally:
         os.close(read_fd)
         raw.ended_t = time.monotonic()
@@ -110,7 +114,8 @@ class _Watch:
             self.raw.keeper_error = str(error)
             self._signal_group(signal.SIGKILL)
         except BaseException:  # the user's interrupt: the trial must not outlive it
-            self._end_early(signal.SIGTERM)
+            with contextlib.suppress(KeeperGone):  # not instead of the interrupt
+                self._end_early(signal.SIGTERM)
             raise
         finally:
             self._signal_group(signal.SIGKILL)  # whatever of its group is left; its leader is a zombie until reaped
@@ -160,9 +165,9 @@ class _Watch:
     def _take(self, line: bytes) -> None:
         try:
             message = json.loads(line, parse_constant=_refuse_constant)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
-        if not isinstance(message, dict) or not isinstance(message.get("event"), str):
+        if not isinstance(message, dict) or not _is_ours(message):
             self.raw.garbage.append(line[:200].decode(errors="replace"))
             return
         self.raw.messages.append(message)
@@ -197,6 +202,15 @@ class _Watch:
             if self.raw.exit is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, number)
+
+
+def _is_ours(message: dict[str, Any]) -> bool:
+    """Whether it has what is read before a pass's own checks: an event, a phase's name and time, an engine's facts."""
+    if message.get("event") == "phase":
+        return isinstance(message.get("name"), str) and isinstance(message.get("t"), (int, float))
+    if message.get("event") == "engine":
+        return isinstance(message.get("facts"), dict)
+    return isinstance(message.get("event"), str)
 
 
 def _refuse_constant(text: str) -> float:

@@ -66,15 +66,18 @@ class TrialRunner:
         record = self._record(number, point, origin, config, raw, started_at, notes)
         if not self._deserves_cold_retry(raw, record):
             return record
-        notes.append(f"started cold after a forked start ended as {record.outcome} ({_reason(record)})")
-        raw = self._attempt(self._running_keeper(preload=False), number, "cold", config, on_event)
+        started = "forked" if how == "fork" else "cold"
+        notes.append(f"started cold after a {started} start ended as {record.outcome} ({_reason(record)})")
+        # A new keeper, where the old one died, imports the engine too: the trials to come are to fork again.
+        keeper = self._running_keeper(preload=self.spec.worker_start != "cold")
+        raw = self._attempt(keeper, number, "cold", config, on_event)
         return self._record(number, point, origin, config, raw, started_at, notes)
 
     def _deserves_cold_retry(self, raw: RawTrial, record: TrialRecord) -> bool:
         """Whether the fork itself may be to blame: a crash without a known cause, a hang at load, a dead keeper."""
         if raw.keeper_error is not None:
             self._drop_keeper()
-            return True
+            return self.spec.worker_start != "fork"
         if raw.how == "cold" or self.spec.worker_start == "fork" or record.outcome not in _RETRIED:
             return False
         return record.outcome is Outcome.CRASHED or raw.timed_out == "load"
@@ -126,7 +129,7 @@ class TrialRunner:
         self, number: int, point: Point, origin: Origin, config: Mapping[str, Any], raw: RawTrial, started_at: str,
         notes: list[str],
     ) -> TrialRecord:  # fmt: skip
-        log_text = read_log(self.run_folder.log(number))
+        log_text = read_log(self.run_folder.log(number), raw.log_start)
         outcome, failure, passes = verdict.judge(raw, log_text, self.spec.deadlines, self.prompt_set.num_prompts)
         phases = verdict.phases_of(raw)
         write_samples(raw.samples, self.run_folder.samples(number), raw.started_t)

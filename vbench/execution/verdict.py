@@ -163,6 +163,9 @@ def _unsound(one: Pass, num_prompts: int) -> str | None:
     columns = [requests.input_tokens, requests.output_tokens, requests.ttft_s, requests.tpot_s, requests.e2e_latency_s]
     if any(column is not None and len(column) != num_prompts for column in columns):
         return f"pass {one.index} doesn't answer each of the {num_prompts} prompts once"
-    if any(tokens < 0 for tokens in requests.output_tokens):
+    if any(tokens < 0 for tokens in (*requests.input_tokens, *requests.output_tokens)):
         return f"pass {one.index} claims a negative number of tokens"
+    latencies = [value for column in columns[2:] for value in column or () if value is not None]
+    if not all(map(math.isfinite, (*latencies, *one.engine_metrics.values()))):
+        return f"pass {one.index} has a number that isn't finite"
     return None

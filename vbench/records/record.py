@@ -11,6 +11,7 @@ on the monotonic clock. Unknown keys from a newer minor writer are kept on readi
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -133,5 +134,12 @@ class TrialRecord(_Stored):
     """The whole trial, worker start to clean machine."""
 
     def to_json_line(self) -> str:
-        """One line of JSON without a newline inside, NaN refused."""
-        return self.model_dump_json(by_alias=True, ensure_ascii=False)
+        """One line of JSON without a newline inside. Raises ValueError for NaN, infinities and non-JSON values.
+
+        Not pydantic's own serialiser, which writes NaN as null: a wrong number would look like one not measured.
+        """
+        data = self.model_dump(by_alias=True)
+        try:
+            return json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"trial {self.trial} can't be stored as JSON: {error}") from error

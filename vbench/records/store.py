@@ -176,15 +176,8 @@ class RecordStore:
 
 
 def encode_line(record: TrialRecord) -> bytes:
-    """The record as one line of UTF-8 JSON with its newline. Raises ValueError for NaN, infinities and non-JSON values.
-
-    Not pydantic's own serialiser, which writes NaN as null: a wrong number would look like one that wasn't measured.
-    """
-    try:
-        text = json.dumps(record.model_dump(by_alias=True), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"trial {record.trial} can't be stored as JSON: {error}") from error
-    return text.encode("utf-8", "replace") + b"\n"  # a lone surrogate (undecodable bytes of a path) becomes "?"
+    """The record's line in UTF-8 with its newline. Raises ValueError for what JSON can't hold."""
+    return record.to_json_line().encode("utf-8", "replace") + b"\n"  # a lone surrogate (of a path) becomes "?"
 
 
 class _UnreadableLine(Exception):

@@ -45,13 +45,15 @@ def read_run(folder: RunFolder) -> RunContents:
     objective = objective_of(run)
     if run and objective is None:
         problems.append(f"{folder.run_json} names no known objective: trials are ranked by {DEFAULT_OBJECTIVE.metric}")
+    every = (*result.messages(), *problems)
     return RunContents(
         result=result,
         run=run,
         machine=loaded.get("machine.json", {}),
         sweep_yaml=text,
         objective=objective or DEFAULT_OBJECTIVE,
-        problems=(*result.messages(), *problems),
+        # Reports are shown to others: a path says which file of the run, not where this machine keeps its results.
+        problems=tuple(one.replace(str(folder.path), f"{folder.sweep}/{folder.run_id}") for one in every),
     )
 
 

@@ -122,7 +122,8 @@ def summary_headline(answer: Answer) -> str:
 def summary_facts(answer: Answer, records: Sequence[TrialRecord]) -> tuple[Fact, ...]:
     """The numbers that matter most: the best value first, with what each is worth."""
     failed = answer.num_trials - answer.num_completed
-    tried = Fact(label="Trials", value=str(answer.num_trials), note=f"{answer.num_completed} completed, {failed} not")
+    note = f"{answer.num_completed} completed, {failed} not" if failed else "all completed"
+    tried = Fact(label="Trials", value=str(answer.num_trials), note=note)
     total = sum(record.duration_s or 0.0 for record in records)
     spent = Fact(label="Time spent", value=format_duration(total), note=_startup_share(records))
     if answer.best is None:
@@ -160,7 +161,7 @@ def _startup_share(records: Sequence[TrialRecord]) -> str:
 def _gain_fact(answer: Answer) -> Fact:
     label = "Against the baseline"
     if answer.baseline is None:
-        return Fact(label=label, value="no baseline", note="the sweep has no `baseline:` to compare with")
+        return Fact(label=label, value="no baseline", note="the sweep names no baseline to compare with")
     if answer.best is not None and answer.best.trial == answer.baseline.trial:
         return Fact(label=label, value="the same", note="nothing tried was better than the baseline")
     if answer.gain is None:
@@ -180,7 +181,7 @@ def _notes(answer: Answer, records: Sequence[TrialRecord]) -> tuple[str, ...]:
     """What limits the answer, as sentences with advice."""
     notes: list[str] = []
     if answer.contenders:
-        trials = [record.trial for record in answer.contenders]
+        trials = sorted(record.trial for record in answer.contenders)
         notes.append(
             f"These passes don't tell it apart from trial{'s' if len(trials) > 1 else ''} {show_trials(trials)}, "
             "as the intervals overlap: measure again with more passes before relying on the order."

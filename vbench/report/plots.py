@@ -112,6 +112,7 @@ def draw_history(data: History, theme: Theme) -> Figure:
         top.step(*zip(*steps, strict=True), where="post", color=theme.accent, linewidth=1.4, label="best so far")
     _draw_marks(top, data.marks, [float(mark.trial) for mark in data.marks], theme)
     top.set_ylabel(_safe(data.axis.title()))
+    _widen(top)
     top.yaxis.set_major_formatter(_numbers())
     bottom.set_xlabel("trial")
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -168,6 +169,7 @@ def draw_effects(effects: Sequence[ParameterEffect], data: History, scale: float
         name = shorten(effect.name, 200)
         panel.set_title(_safe(name if len(name) <= 34 else "…" + name[-33:]), loc="left", color=theme.ink)
         panel.yaxis.set_major_formatter(_numbers())
+    _widen(panels[0])
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
     figure.supylabel(_safe(data.axis.title()), fontsize=9, color=theme.muted)
@@ -181,7 +183,7 @@ def _draw_category_panel(axes: Axes, effect: ParameterEffect, scale: float, them
     room = max(6, 30 // len(effect.values))
     for place, value in enumerate(effect.values):
         # Spread by a fixed pattern, not by chance: the same data gives the same picture.
-        xs = [place + (index % 5 - 2) * 0.055 for index in range(len(value.results))]
+        xs = [place + (0, 1, -1, 2, -2)[index % 5] * 0.055 for index in range(len(value.results))]
         axes.scatter(
             xs, [result / scale for _, result in value.results], s=18, color=theme.accent, alpha=0.75, zorder=3
         )
@@ -223,6 +225,7 @@ def draw_memory(data: History, theme: Theme) -> Figure:
     axes.set_ylabel(_safe(data.axis.title()))
     axes.yaxis.set_major_formatter(_numbers())
     axes.margins(x=0.06, y=0.12)
+    _widen(axes)
     _legend(figure, axes, theme, is_fake=data.is_fake)
     return figure
 
@@ -246,6 +249,15 @@ def draw_time(splits: Sequence[TimeSplit], is_fake: bool, theme: Theme) -> Figur
     axes.set_xlim(trials[0] - 0.7, trials[-1] + 0.7)
     _legend(figure, axes, theme, is_fake=is_fake)
     return figure
+
+
+def _widen(axes: Axes) -> None:
+    """Show a tenth of the values' size at least: differences of a thousandth must not fill the plot."""
+    low, high = axes.get_ylim()
+    least = 0.1 * max(abs(low), abs(high))
+    if high - low < least:
+        middle = (low + high) / 2
+        axes.set_ylim(middle - least / 2, middle + least / 2)
 
 
 def _legend(figure: Figure, axes: Axes, theme: Theme, *, is_fake: bool) -> None:

@@ -6,9 +6,10 @@ Foreign text enters as `Text`, never as rich markup, and without control charact
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -47,12 +48,27 @@ _STYLES = {
 }
 
 
-def trials_table(records: Sequence[TrialRecord], objective: Objective, *, width: int = 120) -> Table:
+@dataclass(frozen=True, slots=True)
+class TrialsTable:
     """Every trial with the parameters that vary; the best in bold, with a star that shows without colour too.
 
-    `width` is the console's, in columns: where a column for each parameter wouldn't fit, they share one, named
-    below the table.
+    Fits itself to the console: where a column for each parameter has no room, they share one, named below the table.
     """
+
+    records: Sequence[TrialRecord]
+    objective: Objective
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What rich asks of a renderable."""
+        yield _table(self.records, self.objective, options.max_width)
+
+
+def trials_table(records: Sequence[TrialRecord], objective: Objective) -> TrialsTable:
+    """The table of a run's trials, to be printed by a rich console."""
+    return TrialsTable(records, objective)
+
+
+def _table(records: Sequence[TrialRecord], objective: Objective, width: int) -> Table:
     answer = find_answer(records, objective)
     names = _varied(records)
     headings = [shorten(name.rpartition(".")[2], 24) for name in names]

@@ -26,8 +26,8 @@ def planned_trials(spec: SweepSpec) -> int:
     """How many trials the sweep is to have, the baseline included: `search.trials`, or all that there are."""
     size = count_points(spec.parameters)
     has_baseline = spec.baseline is not None
-    if spec.search.trials is None:
-        wanted = size if spec.search.method == "grid" and size is not None else DEFAULT_TRIALS
-        return wanted + has_baseline
+    wanted = spec.search.trials
+    if wanted is None:
+        wanted = has_baseline + (size if spec.search.method == "grid" and size is not None else DEFAULT_TRIALS)
     # A baseline may lie within the space or outside it; at most one more than the points there are.
-    return spec.search.trials if size is None else min(spec.search.trials, size + has_baseline)
+    return wanted if size is None else min(wanted, size + has_baseline)

@@ -48,7 +48,7 @@ class Session:
         self.prepared, self.spec, self.run = prepared, prepared.spec, run
         self.store, self.records, self.listener, self.notes = store, records, listener, notes
         self.run_facts = runs.read_json(run.run_json)
-        self.planned = planned_trials(self.spec)
+        self.planned = max(planned_trials(self.spec), len(records))
         self.baseline = baseline_point(self.spec)
         self.searcher = make_searcher(self.spec)
         self.tried: set[str] = set()
@@ -64,7 +64,11 @@ class Session:
         self.listener.run_started(self._info())
         status = "interrupted"
         try:
-            status = "finished" if len(self.records) >= self.planned else self._trials()
+            if len(self.records) < self.planned:
+                self._set_status("running")
+                status = self._trials()
+            else:
+                status = "finished"
         finally:
             self._set_status(status)
             self.listener.run_finished(self.run, self.records, status)
@@ -77,9 +81,7 @@ class Session:
         with TrialRunner(
             self.spec, self.run, prepared.prompt_set, prepared.interpreter, prepared.hardware, uid
         ) as runner:
-            start = time.monotonic()
-            runner.prepare()
-            self.listener.engine_ready(runner.fork_blocker, time.monotonic() - start)
+            is_ready = False
             while len(self.records) < self.planned:
                 if self._is_out_of_time():
                     return "out_of_time"
@@ -88,8 +90,17 @@ class Session:
                 pending = None
                 if point is None:
                     return "exhausted"
+                if not is_ready:  # not before there is something to try: importing an engine takes its time
+                    self._make_ready(runner)
+                    is_ready = True
                 self._one(runner, number, point, origin)
         return "finished"
+
+    def _make_ready(self, runner: TrialRunner) -> None:
+        self.listener.engine_starting()
+        start = time.monotonic()
+        runner.prepare()
+        self.listener.engine_ready(runner.fork_blocker, time.monotonic() - start)
 
     def _next(self, number: int, pending: Point | None) -> tuple[Point | None, Origin]:
         if number == 0 and self.baseline is not None:
@@ -125,6 +136,8 @@ class Session:
     def _is_allowed(self, point: Point) -> bool:
         if settings_key(point.settings) in self.tried:
             return False
+        if not self.spec.parameters:
+            return True  # nothing is searched: the one configuration was asked for, whatever the constraints
         return keeps_parameter_constraints({**self.spec.engine_args, **point.settings}, self.spec.constraints)
 
     def _is_out_of_time(self) -> bool:
@@ -138,6 +151,8 @@ class Session:
             run=self.run,
             planned_trials=self.planned,
             records=tuple(self.records),
+            best=self.best,
+            hardware=self.prepared.hardware,
             engine=f"{self.spec.engine} {self.prepared.interpreter.engine_version}",
             num_prompts=self.prepared.prompt_set.num_prompts,
             prompt_sha256=self.prepared.prompt_set.sha256,

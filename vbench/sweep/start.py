@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from vbench.errors import StoreError
 from vbench.execution.machine import machine_facts, vbench_version
@@ -20,7 +22,7 @@ from vbench.sweep.session import Session, SweepResult
 
 
 def run_sweep(prepared: Prepared, results_root: Path, listener: Listener, *, force_new: bool = False) -> SweepResult:
-    """Run the sweep, or go on with its latest run if that is the same sweep.
+    """Run the sweep, or go on with the latest of its runs that is the same sweep: same digest, whatever ran since.
 
     An interrupt (KeyboardInterrupt, Interrupted) passes through after the running trial was ended; what was measured is
     on disk and the next call goes on. Raises StoreError for a folder that can't be written or is in use.
@@ -28,7 +30,7 @@ def run_sweep(prepared: Prepared, results_root: Path, listener: Listener, *, for
     run, notes = _find_or_create(prepared, results_root, force_new)
     with run.lock(), RecordStore(run.trials_jsonl) as store:
         read = store.read()
-        session = Session(prepared, run, store, list(read.records), listener, [*notes, *read.messages()])
+        session = Session(prepared, run, store, list(read.records), listener, [*notes, *store.repairs, *read.messages()])
         return session.run_all()
 
 
@@ -36,14 +38,26 @@ def _find_or_create(prepared: Prepared, results_root: Path, force_new: bool) -> 
     earlier = [run for run in runs.find_runs(results_root) if run.sweep == prepared.spec.name]
     if not earlier or force_new:
         return _create(prepared, results_root), []
-    latest = earlier[0]
-    try:
-        if runs.read_json(latest.run_json).get("digest") == prepared.digest:
-            return latest, []
-        reason = "the sweep, its prompts or the engine's version changed since"
-    except StoreError as error:
-        reason = f"it can't be gone on with: {error}"
-    return _create(prepared, results_root), [f"a new run beside {latest.run_id}: {reason}"]
+    reasons = {}
+    for run in earlier:
+        try:
+            facts = runs.read_json(run.run_json)
+        except StoreError as error:
+            reasons[run.run_id] = f"it can't be gone on with: {error}"
+            continue
+        if facts.get("digest") == prepared.digest:
+            return run, []
+        reasons[run.run_id] = _what_changed(facts, prepared)
+    latest = earlier[0].run_id
+    return _create(prepared, results_root), [f"a new run beside {latest}: {reasons[latest]}"]
+
+
+def _what_changed(facts: Mapping[str, Any], prepared: Prepared) -> str:
+    if facts.get("spec_digest") != spec_digest(prepared.spec):
+        return "the sweep changed since"
+    if facts.get("prompt_set_sha256") != prepared.prompt_set.sha256:
+        return "the prompts changed since"
+    return f"the engine's version changed since, to {prepared.interpreter.engine_version}"
 
 
 def _create(prepared: Prepared, results_root: Path) -> RunFolder:

@@ -26,7 +26,10 @@ def main(argv: List[str]) -> int:
         from .protocol import Channel
         from .trial import run_trial
 
-        request = json.load(os.fdopen(0))
+        request = json.load(os.fdopen(0, closefd=False))
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)  # as in a forked trial: a closed descriptor 0 would go to the next file that is opened
+        os.close(null)
         status = run_trial(request, Channel(int(argv[1])), is_forked=False)
         sys.stdout.flush()
         sys.stderr.flush()
