@@ -132,8 +132,19 @@ def test_the_answer_states_what_differs_from_the_baseline() -> None:
 
 
 def test_true_is_not_one_and_none_is_not_unset() -> None:
-    assert [one.name for one in differences({"a": True, "b": None}, {"a": 1})] == ["a", "b"]
-    assert differences({"a": 1.0}, {"a": 1}) == []
+    best, baseline = make_record(1, config={"a": True, "b": None}), make_record(0, config={"a": 1})
+    assert [one.name for one in differences(best, baseline)] == ["a", "b"]
+    assert differences(make_record(1, config={"a": 1.0}), make_record(0, config={"a": 1})) == []
+
+
+def test_a_default_that_the_engine_reported_is_compared_by_its_value() -> None:
+    best = make_record(1, config={"block_size": 32, "max_model_len": 512})
+    facts = {"block_size": 128, "max_model_len": 512}
+    baseline = make_record(0, config={}, engine_facts=facts)
+    found = differences(best, baseline)
+    assert [(one.name, one.best, one.baseline, one.is_set_in_baseline) for one in found] == [
+        ("block_size", 32, 128, False)
+    ]
 
 
 def test_the_answer_to_nothing_is_empty() -> None:

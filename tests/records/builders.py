@@ -43,6 +43,7 @@ def make_record(
     config: Mapping[str, Any] | None = None,
     peak_mib: int | None = 1000,
     engine: str = "vllm",
+    engine_facts: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> TrialRecord:
     """A record with one timed pass a throughput; a throughput of None is a trial that never got to measure."""
@@ -65,7 +66,7 @@ def make_record(
         "measurements": measure(passes, phases) if rates else {},
         "passes": passes,
         "phases": phases,
-        "engine": EngineFacts(name=engine, version="0.32.0", python="3.11.7"),
+        "engine": EngineFacts(name=engine, version="0.32.0", python="3.11.7", facts=dict(engine_facts or {})),
         "prompt_set": PromptSetFacts(
             sha256="ab" * 32, num_prompts=10, output_tokens=100, source="prompts/ten.jsonl", input_tokens=500
         ),

@@ -18,8 +18,8 @@ FAKE_ENGINE = "fake"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One setting that the best trial has and the baseline hasn't, or has otherwise. A side that doesn't set it is None
-    with `is_set_…` false: the engine's default holds there."""
+    """One setting in which the best trial and the baseline differ. A side that left it to the engine has
+    `is_set_…` false and shows what the engine reported to have used, or None where it reported nothing."""
 
     name: str
     best: Any
@@ -64,26 +64,36 @@ def find_answer(records: Sequence[TrialRecord], objective: Objective) -> Answer:
         peak_memory_bytes=value_of(top.measurements, "peak_memory_bytes") if top else None,
         baseline=baseline,
         gain=gain_over_baseline(top, baseline, objective) if top and baseline and top is not baseline else None,
-        differences=tuple(differences(top.config, baseline.config)) if top and baseline else (),
+        differences=tuple(differences(top, baseline)) if top and baseline else (),
         contenders=tuple(contenders(order, objective)),
         is_fake=any(FAKE_ENGINE in (record.engine.name, record.config.get("engine")) for record in records),
     )
 
 
-def differences(best: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[Difference]:
-    """The settings of two configurations that differ, in the order of the first, then of the second."""
-    names = dict.fromkeys([*best, *baseline])
+def differences(best: TrialRecord, baseline: TrialRecord) -> list[Difference]:
+    """The settings in which two trials differ, in the order of the first's configuration, then the second's.
+
+    One that a trial left to the engine is compared by what the engine reported, so a default that was spelled out is
+    no difference.
+    """
+    names = dict.fromkeys([*best.config, *baseline.config])
+    pairs = ((name, _used(best, name), _used(baseline, name)) for name in names)
     return [
         Difference(
             name=name,
-            best=best.get(name),
-            baseline=baseline.get(name),
-            is_set_in_best=name in best,
-            is_set_in_baseline=name in baseline,
+            best=ours,
+            baseline=theirs,
+            is_set_in_best=name in best.config,
+            is_set_in_baseline=name in baseline.config,
         )
-        for name in names
-        if (name in best) != (name in baseline) or not _is_same(best.get(name), baseline.get(name))
+        for name, ours, theirs in pairs
+        if not _is_same(ours, theirs) or (ours is None and (name in best.config) != (name in baseline.config))
     ]
+
+
+def _used(record: TrialRecord, name: str) -> Any:
+    """What a trial set, or what its engine said it used instead; None when neither is known."""
+    return record.config[name] if name in record.config else record.engine.facts.get(name)
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -39,13 +39,19 @@ def differences_table(answer: Answer) -> Table:
         Row(
             cells=(
                 one.name,
-                show_value(one.best) if one.is_set_in_best else "engine default",
-                show_value(one.baseline) if one.is_set_in_baseline else "engine default",
+                _setting(one.best, is_set=one.is_set_in_best),
+                _setting(one.baseline, is_set=one.is_set_in_baseline),
             )
         )
         for one in answer.differences
     )
     return Table(columns=("Setting", "Best", "Baseline"), rows=rows)
+
+
+def _setting(value: Any, *, is_set: bool) -> str:
+    if is_set:
+        return show_value(value)
+    return "engine default" if value is None else f"{show_value(value)} (engine default)"
 
 
 def parameters_table(parameters: Mapping[str, Any]) -> Table:
