@@ -22,6 +22,8 @@ _HARMLESS = re.compile(r"Cannot use FA version 2|SymmMemCommunicator|on startup\
 _STAMP = r"\s+\d\d-\d\d \d\d:\d\d:\d\d\s+(?:\[[^\]]*\]|\S+:\d+\])\s*"
 _PREFIX = re.compile(rf"^(?:\([^)]*\)\s*)?(?:(?:CRITICAL|ERROR|WARNING|INFO|DEBUG){_STAMP})?")
 _NO_ERROR = re.compile(rf"^(?:\([^)]*\)\s*)?(?:WARNING|INFO|DEBUG){_STAMP}")
+# `Value error, <text> [type=value_error, input_value=…` of pydantic: the text is vLLM's, the rest says nothing.
+_PYDANTIC = re.compile(r"^Value error, (?=.)|\s*\[type=\w+, input_value=.*$")
 
 
 def classify(text: str) -> Match | None:
@@ -41,5 +43,6 @@ def _is_harmless(line: str) -> bool:
 
 def clean_line(line: str, limit: int = 500) -> str:
     """A log line without the logger's prefix, cut to a length that a table can bear."""
-    cleaned = _PREFIX.sub("", line.strip()).strip().encode(errors="replace").decode()  # no half surrogates
+    cleaned = _PYDANTIC.sub("", _PREFIX.sub("", line.strip())).strip()
+    cleaned = cleaned.encode(errors="replace").decode()  # no half surrogates
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
