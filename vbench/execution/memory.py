@@ -84,6 +84,15 @@ class ProcessTreeMemory:
         self._anonymous_at_walk = sum(resident)
 
 
+class UnmeasuredMemory:
+    """For engines whose memory isn't on the host: nothing is read, and nothing is claimed."""
+
+    name = ""
+
+    def read(self) -> tuple[int | None, int]:
+        return None, 0
+
+
 def _descendants(pid: int) -> list[int]:
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]

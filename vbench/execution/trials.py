@@ -101,7 +101,7 @@ class TrialRunner:
         log = self.run_folder.log(number)
         return run_trial(
             keeper, trial_id=number, how=how, request=request, deadlines=self.spec.deadlines, log=log,
-            run_uid=self.run_uid, on_event=on_event,
+            run_uid=self.run_uid, on_event=on_event, is_on_host=self.hardware == "cpu",
         )  # fmt: skip
 
     def _running_keeper(self, *, preload: bool) -> Keeper:
