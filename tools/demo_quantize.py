@@ -1,7 +1,7 @@
 """4-bit checkpoints in the AWQ and GPTQ layouts, rounded to nearest.
 
 Real AWQ and GPTQ choose the rounding (and AWQ the scaling) by looking at activations; the layout on disk, and so the
-kernels that run, are the same. Both store a weight transposed (inputs × outputs), eight 4-bit numbers to an int32, with
+kernels that run, are the same. Both store a weight transposed (inputs × outputs), eight 4-bit numbers to an int32, and
 one float16 scale for each group of inputs and each output:
 
 AWQ ("gemm" version)   weight = (q - z) * scale; q and z packed along the outputs, nibbles in the order of AWQ_ORDER

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-INITIAL_STD = 0.02  # Llama's `initializer_range`
+# Llama's own 0.02 makes so shallow a model repeat one token for ever; from about 0.04 on it hardly repeats anything.
+INITIAL_STD = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def projections(shape: Shape) -> dict[str, tuple[int, int]]:
 
 
 def random_weights(shape: Shape) -> dict[str, torch.Tensor]:
-    """Every tensor of the checkpoint by name, bfloat16; norms are ones, the rest normal with Llama's deviation."""
+    """Every tensor of the checkpoint by name, bfloat16; norms are ones, the rest normal."""
     generator = torch.Generator().manual_seed(shape.seed)
 
     def normal(rows: int, columns: int) -> torch.Tensor:

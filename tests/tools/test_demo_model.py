@@ -133,11 +133,11 @@ def write_dequantized(base: Path, quantized: Path, method: str, out: Path) -> No
     tensors = read_tensors(base / "model.safetensors")
     packed = read_tensors(quantized / "model.safetensors")
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    blobs = []
+    blobs: list[bytes] = []
     for name, tensor in tensors.items():
         values = dequantize(packed, name.removesuffix(".weight"), method)[0] if "_proj" in name else tensor
         blob = np.ascontiguousarray(values, np.float32).tobytes()
-        begin = sum(map(len, blobs))
+        begin = sum(len(one) for one in blobs)
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, begin + len(blob)]}
         blobs.append(blob)
     text = json.dumps(header).encode()

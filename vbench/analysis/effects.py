@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -82,11 +83,23 @@ def _value_effect(value: Any, records: list[TrialRecord], objective: Objective) 
 
 
 def _in_order(groups: dict[str, tuple[Any, list[TrialRecord]]]) -> list[tuple[Any, list[TrialRecord]]]:
-    """Numbers by size, then everything else by its text."""
-    return sorted(
-        groups.values(),
-        key=lambda group: (0, group[0], "") if _is_number(group[0]) else (1, 0, str(group[0])),
-    )
+    """Numbers by size (a choice's label may be one), then everything else by its text."""
+
+    def key(group: tuple[Any, list[TrialRecord]]) -> tuple[int, float, str]:
+        number = _as_number(group[0])
+        return (1, 0.0, str(group[0])) if number is None else (0, number, "")
+
+    return sorted(groups.values(), key=key)
+
+
+def _as_number(value: Any) -> float | None:
+    if _is_number(value):
+        return float(value)
+    try:
+        number = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _is_number(value: Any) -> bool:

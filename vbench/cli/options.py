@@ -1,4 +1,4 @@
-"""What several commands share: options, the words of their help, and how an interrupt or a gone reader ends a command."""
+"""What several commands share: options, how their help is laid out, how an interrupt or a closed pipe ends one."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def help_of(command: Callable[..., Any]) -> str:
     return "\n\n".join(one if one.startswith(" ") else " ".join(one.split()) for one in paragraphs)
 
 
+class _Stopped(BaseException):
+    """Raised by a signal wherever the program happens to be, so no `except Exception` may take it for its own:
+    `threading.Thread.start` has one, and would lose track of a thread that does run."""
+
+
 @contextmanager
 def interruptible(message: str, on_stop: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Turn Ctrl-C, SIGTERM and SIGHUP into `Interrupted` with a message that says how to go on.
@@ -66,11 +71,13 @@ def interruptible(message: str, on_stop: Callable[[], None] = lambda: None) -> I
         for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(one, _end_now)
         on_stop()
-        raise Interrupted(message)
+        raise _Stopped
 
     before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
+    except _Stopped:
+        raise Interrupted(message) from None
     except BrokenPipeError as error:
         silence_stdout()
         raise Interrupted(f"nobody reads the output any more: {message}") from error

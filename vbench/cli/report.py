@@ -20,6 +20,9 @@ def report(
     """Make a page of a run: HTML that opens without a network, Markdown, plots, and a table as CSV.
 
     Needs no engine and no GPU; it may be made again at any time, also while the sweep runs.
+
+      vbench report                  of the latest run
+      vbench report demo             of the latest run of the sweep `demo`
     """
     from vbench.records.runs import resolve_run
     from vbench.report.build import build_report

@@ -34,9 +34,10 @@ def run(
     from vbench.sweep.single import single_trial
     from vbench.sweep.start import run_sweep
 
-    spec = single_trial(load_spec(file, list(set_values or [])))
+    overrides = set_values or []
+    spec = single_trial(load_spec(file, overrides))
     listener = make_listener(as_json=as_json, stream=sys.stdout, is_single=True)
     with interruptible("stopped; nothing was recorded", listener.stopping):
-        result = run_sweep(prepare(spec), results, listener, force_new=True)
+        result = run_sweep(prepare(spec), results, listener, force_new=True, overrides=overrides)
     if all(record.outcome is not Outcome.COMPLETED for record in result.records):
         raise typer.Exit(EXIT_NO_RESULT)

@@ -46,11 +46,12 @@ def sweep(
     from vbench.sweep.prepared import prepare
     from vbench.sweep.start import run_sweep
 
-    spec = load_spec(file, [*(set_values or []), *_budget(trials, timeout)])
+    overrides = [*(set_values or []), *_budget(trials, timeout)]
+    spec = load_spec(file, overrides)
     listener = make_listener(as_json=as_json, stream=sys.stdout)
     again = _command_to_go_on(file, set_values or [], trials, timeout, results)
     with interruptible(f"stopped; what was measured is kept. Go on with: {again}", listener.stopping):
-        result = run_sweep(prepare(spec), results, listener, force_new=new)
+        result = run_sweep(prepare(spec), results, listener, force_new=new, overrides=overrides)
     if result.best is None:
         raise typer.Exit(EXIT_NO_RESULT)
 

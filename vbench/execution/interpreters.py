@@ -51,6 +51,8 @@ def find_interpreter(python: str | None, engine: str) -> Interpreter:
             check=True,
         )
         answer = json.loads(done.stdout)
+        if not isinstance(answer, dict) or "engines" not in answer:
+            raise ValueError(f"it answered {done.stdout[:80]!r}")
     except subprocess.CalledProcessError as error:
         raise MachineError(f"{path} doesn't run as a Python 3.8 or newer: {_last_line(error.stderr)}") from error
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:

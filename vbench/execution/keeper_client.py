@@ -21,6 +21,7 @@ from vbench.execution.interpreters import WORKER_ENTRY, Interpreter
 from vbench.execution.leftovers import RUN_MARK
 
 _MAX_PACKET = 1 << 20
+_STOP_GRACE_S = 5.0
 # Nothing of a benchmark goes to somebody's statistics; SPT_NOENV keeps process titles out of /proc/PID/environ, where
 # our mark is; faulthandler turns a segfault into a stack in the log.
 _ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
@@ -54,6 +55,7 @@ class Keeper:
     ) -> None:  # fmt: skip
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
+        self._is_ready = False
         self.can_fork = False
         self.fork_blocker: str | None = None
         self.preload_seconds: float | None = None
@@ -84,6 +86,7 @@ class Keeper:
         if message is None:
             self.fork_blocker = f"importing the engine took over {timeout_s:.0f} s"
             raise KeeperGone(self.fork_blocker)
+        self._is_ready = True
         self.can_fork = bool(message.get("preloaded"))
         self.fork_blocker = message.get("fork_blocker")
         self.preload_seconds = message.get("seconds")
@@ -131,11 +134,13 @@ class Keeper:
         with contextlib.suppress(OSError):
             self._socket.send(b'{"op": "stop"}')
         self._socket.close()
-        deadline = time.monotonic() + 5.0
+        # One that is still importing hears nothing, and has started no trial: there is nothing to wait for.
+        deadline = time.monotonic() + (_STOP_GRACE_S if self._is_ready else 0.0)
         while self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         if self._process.poll() is None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)  # with what an import may have started
             self._process.wait()
 
     def __enter__(self) -> Keeper:

@@ -37,7 +37,7 @@ def marked_processes(run_uid: str, *, excluding: Iterable[int] = ()) -> list[int
 def kill_marked(run_uid: str, *, excluding: Iterable[int] = (), grace_s: float = 0.0, wait_s: float = 5.0) -> list[int]:
     """SIGKILL the run's remaining processes and wait until they are gone; returns the pids that were found.
 
-    Those that are ending already (killed a moment ago, or about to see that their parent is gone) have `grace_s` for it.
+    Those that are ending already (killed a moment ago, or about to notice that their parent is gone) have `grace_s`.
     """
     skipped = list(excluding)
     found = marked_processes(run_uid, excluding=skipped)

@@ -50,7 +50,8 @@ class ProcessTreeMemory:
     in a process of its own.
 
     Reading PSS walks every page table (tens of milliseconds for a loaded engine), so it is done seldom; in between, the
-    change of anonymous resident memory since then (statm, a tenth of a millisecond) is added to it.
+    change of anonymous resident memory since then (statm, a tenth of a millisecond) is added to it, and what is private
+    to processes that have started since (an engine's ranks).
     """
 
     name = "process tree PSS"
@@ -62,6 +63,7 @@ class ProcessTreeMemory:
         self._pss_bytes: int | None = None
         self._anonymous_at_walk = 0
         self._next_walk = float("-inf")
+        self._next_look = float("-inf")
 
     def read(self) -> tuple[int | None, int]:
         now = time.monotonic()
@@ -69,6 +71,10 @@ class ProcessTreeMemory:
             self._walk()
             cost_s = time.monotonic() - now
             self._next_walk = time.monotonic() + max(_MIN_WALK_INTERVAL_S, cost_s / _MAX_DUTY)
+            self._next_look = time.monotonic() + _MIN_WALK_INTERVAL_S
+        elif now >= self._next_look:
+            self._add_new_processes()
+            self._next_look = time.monotonic() + _MIN_WALK_INTERVAL_S
         resident = [size for pid in self._pids if (size := _anonymous_bytes(pid)) is not None]
         if self._pss_bytes is None or not resident:
             return None, len(resident)
@@ -82,6 +88,25 @@ class ProcessTreeMemory:
         shared_bytes = keeper[0] - keeper[1] if keeper is not None else 0
         self._pss_bytes = sum(readings) + shared_bytes if readings else None
         self._anonymous_at_walk = sum(resident)
+
+    def _add_new_processes(self) -> None:
+        for pid in _descendants(self._root):
+            if pid in self._pids or self._pss_bytes is None:
+                continue
+            memory, anonymous_bytes = _read_rollup(pid), _anonymous_bytes(pid)
+            if memory is not None and anonymous_bytes is not None:
+                self._pids.append(pid)
+                self._pss_bytes += memory[1]
+                self._anonymous_at_walk += anonymous_bytes
+
+
+class UnmeasuredMemory:
+    """For engines whose memory isn't on the host: nothing is read, and nothing is claimed."""
+
+    name = ""
+
+    def read(self) -> tuple[int | None, int]:
+        return None, 0
 
 
 def _descendants(pid: int) -> list[int]:

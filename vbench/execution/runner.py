@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from vbench.execution import leftovers
 from vbench.execution.keeper_client import Exit, Keeper, KeeperGone
-from vbench.execution.memory import MemorySample, MemorySampler, ProcessTreeMemory, kernel_oom_kills
+from vbench.execution.memory import MemorySample, MemorySampler, ProcessTreeMemory, UnmeasuredMemory, kernel_oom_kills
 from vbench.spec.types import Deadlines
 
 _TERM_GRACE_S = 3.0
@@ -61,9 +61,12 @@ class RawTrial:
 
 def run_trial(
     keeper: Keeper, *, trial_id: int, how: Literal["fork", "cold"], request: Mapping[str, Any], deadlines: Deadlines,
-    log: Path, run_uid: str, on_event: OnEvent,
+    log: Path, run_uid: str, on_event: OnEvent, is_on_host: bool = True,
 ) -> RawTrial:  # fmt: skip
-    """Start the trial, watch it to its end, clean up after it. Raises only what interrupts vbench itself."""
+    """Start the trial, watch it to its end, clean up after it. Raises only what interrupts vbench itself.
+
+    `is_on_host` says whether the engine's memory is the host's, so that the process tree's is worth reading.
+    """
     temp_folder = leftovers.make_temp_folder(run_uid)
     environment = {**request.get("environment", {}), "TMPDIR": str(temp_folder)}
     raw = RawTrial(started_t=time.monotonic(), how=how)
@@ -79,7 +82,9 @@ def run_trial(
                 return raw
             finally:
                 os.close(write_fd)
-        _Watch(keeper, trial_id, pid, read_fd, raw, deadlines, on_event).run()
+        keeper_pid = keeper.pid if how == "fork" else None
+        source = ProcessTreeMemory(pid, keeper_pid) if is_on_host else UnmeasuredMemory()
+        _Watch(keeper, trial_id, pid, read_fd, raw, deadlines, on_event, MemorySampler(source)).run()
         raw.leftovers = leftovers.kill_marked(run_uid, excluding=[keeper.pid], grace_s=_LEAVE_GRACE_S)
     finally:
         os.close(read_fd)
@@ -94,7 +99,7 @@ class _Watch:
 
     def __init__(
         self, keeper: Keeper, trial_id: int, pid: int, read_fd: int, raw: RawTrial, deadlines: Deadlines,
-        on_event: OnEvent,
+        on_event: OnEvent, sampler: MemorySampler,
     ) -> None:  # fmt: skip
         self.keeper, self.trial_id, self.pid, self.read_fd, self.raw = keeper, trial_id, pid, read_fd, raw
         self.on_event = on_event
@@ -102,7 +107,7 @@ class _Watch:
         self.deadline_name, self.deadline = "load", raw.started_t + deadlines.load_s
         self.buffer = b""
         self.is_pipe_open = True
-        self.sampler = MemorySampler(ProcessTreeMemory(pid, keeper.pid if raw.how == "fork" else None))
+        self.sampler = sampler
         raw.memory_source = self.sampler.source.name
         fcntl.fcntl(read_fd, fcntl.F_SETFL, os.O_NONBLOCK)
 

@@ -71,7 +71,9 @@ class TrialRunner:
         # A new keeper, where the old one died, imports the engine too: the trials to come are to fork again.
         keeper = self._running_keeper(preload=self.spec.worker_start != "cold")
         raw = self._attempt(keeper, number, "cold", config, on_event)
-        return self._record(number, point, origin, config, raw, started_at, notes)
+        second = self._record(number, point, origin, config, raw, started_at, notes)
+        # What the first attempt took was spent too; everything else is the second's.
+        return second.model_copy(update={"duration_s": (record.duration_s or 0.0) + (second.duration_s or 0.0)})
 
     def _deserves_cold_retry(self, raw: RawTrial, record: TrialRecord) -> bool:
         """Whether the fork itself may be to blame: a crash without a known cause, a hang at load, a dead keeper."""
@@ -101,7 +103,7 @@ class TrialRunner:
         log = self.run_folder.log(number)
         return run_trial(
             keeper, trial_id=number, how=how, request=request, deadlines=self.spec.deadlines, log=log,
-            run_uid=self.run_uid, on_event=on_event,
+            run_uid=self.run_uid, on_event=on_event, is_on_host=self.hardware == "cpu",
         )  # fmt: skip
 
     def _running_keeper(self, *, preload: bool) -> Keeper:

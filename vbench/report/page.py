@@ -44,6 +44,7 @@ class Page:
     run_id: str
     is_fake: bool
     subtitle: tuple[str, ...]
+    description: str
     answer: Answer
     headline: str
     facts: tuple[Fact, ...]
@@ -77,6 +78,7 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         run_id=folder.run_id,
         is_fake=answer.is_fake,
         subtitle=_subtitle(contents, records),
+        description=str(contents.run.get("description") or ""),
         answer=answer,
         headline=summary_headline(answer),
         facts=summary_facts(answer, records),
@@ -103,7 +105,8 @@ def _subtitle(contents: RunContents, records: Sequence[TrialRecord]) -> tuple[st
     models = dict.fromkeys(str(record.config.get("model", "")) for record in records)
     engines = dict.fromkeys(f"{record.engine.name} {record.engine.version or ''}".strip() for record in records)
     parts = [", ".join(name for name in models if name), ", ".join(engines)]
-    parts += [str(contents.run.get("created_at", "")), str(contents.run.get("status", ""))]
+    started = str(contents.run.get("created_at", ""))[:16].replace("T", " ")
+    parts += [f"{started} UTC" if started else "", str(contents.run.get("status", "")).replace("_", " ")]
     return tuple(part for part in parts if part)
 
 

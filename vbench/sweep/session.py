@@ -54,7 +54,10 @@ class Session:
         self.tried: set[str] = set()
         self.best = ranking.best(records, self.spec.objective)
         self.started_t = time.monotonic()
-        self.spent_before_s = sum(record.duration_s or 0.0 for record in records)
+        # What earlier sittings took, start-up included; one that was killed said nothing, but its records do.
+        spent_s = self.run_facts.get("spent_s")
+        trials_s = sum(record.duration_s or 0.0 for record in records)
+        self.spent_before_s = max(trials_s, spent_s) if isinstance(spent_s, (int, float)) else trials_s
 
     def run_all(self) -> SweepResult:
         """Everything that is left of the run."""
@@ -141,9 +144,12 @@ class Session:
         return keeps_parameter_constraints({**self.spec.engine_args, **point.settings}, self.spec.constraints)
 
     def _is_out_of_time(self) -> bool:
-        """Whether the time budget is spent: all sittings' trials, and this one's own time."""
         limit_s = self.spec.search.timeout_s
-        return limit_s is not None and self.spent_before_s + time.monotonic() - self.started_t >= limit_s
+        return limit_s is not None and self._spent_s() >= limit_s
+
+    def _spent_s(self) -> float:
+        """Of the time budget: all sittings of the run."""
+        return self.spent_before_s + time.monotonic() - self.started_t
 
     def _info(self) -> RunInfo:
         return RunInfo(
@@ -178,4 +184,5 @@ class Session:
     def _set_status(self, status: str) -> None:
         with suppress(StoreError):  # the records are what counts; a full disk must not hide why we stopped
             facts = {**self.run_facts, "status": status, "num_trials_planned": self.planned}
+            facts["spent_s"] = round(self._spent_s(), 3)
             runs.write_json_atomic(self.run.run_json, facts)

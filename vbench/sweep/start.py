@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,23 +21,35 @@ from vbench.sweep.prepared import Prepared
 from vbench.sweep.session import Session, SweepResult
 
 
-def run_sweep(prepared: Prepared, results_root: Path, listener: Listener, *, force_new: bool = False) -> SweepResult:
+def run_sweep(
+    prepared: Prepared,
+    results_root: Path,
+    listener: Listener,
+    *,
+    force_new: bool = False,
+    overrides: Sequence[str] = (),
+) -> SweepResult:
     """Run the sweep, or go on with the latest of its runs that is the same sweep: same digest, whatever ran since.
+    `overrides` are the `--set` values in `prepared`, kept with a new run: its sweep.yaml is the file without them.
 
     An interrupt (KeyboardInterrupt, Interrupted) passes through after the running trial was ended; what was measured is
     on disk and the next call goes on. Raises StoreError for a folder that can't be written or is in use.
     """
-    run, notes = _find_or_create(prepared, results_root, force_new)
+    run, notes = _find_or_create(prepared, results_root, force_new, overrides)
     with run.lock(), RecordStore(run.trials_jsonl) as store:
         read = store.read()
-        session = Session(prepared, run, store, list(read.records), listener, [*notes, *store.repairs, *read.messages()])
+        session = Session(
+            prepared, run, store, list(read.records), listener, [*notes, *store.repairs, *read.messages()]
+        )
         return session.run_all()
 
 
-def _find_or_create(prepared: Prepared, results_root: Path, force_new: bool) -> tuple[RunFolder, list[str]]:
+def _find_or_create(
+    prepared: Prepared, results_root: Path, force_new: bool, overrides: Sequence[str]
+) -> tuple[RunFolder, list[str]]:
     earlier = [run for run in runs.find_runs(results_root) if run.sweep == prepared.spec.name]
     if not earlier or force_new:
-        return _create(prepared, results_root), []
+        return _create(prepared, results_root, overrides), []
     reasons = {}
     for run in earlier:
         try:
@@ -49,7 +61,7 @@ def _find_or_create(prepared: Prepared, results_root: Path, force_new: bool) -> 
             return run, []
         reasons[run.run_id] = _what_changed(facts, prepared)
     latest = earlier[0].run_id
-    return _create(prepared, results_root), [f"a new run beside {latest}: {reasons[latest]}"]
+    return _create(prepared, results_root, overrides), [f"a new run beside {latest}: {reasons[latest]}"]
 
 
 def _what_changed(facts: Mapping[str, Any], prepared: Prepared) -> str:
@@ -60,7 +72,13 @@ def _what_changed(facts: Mapping[str, Any], prepared: Prepared) -> str:
     return f"the engine's version changed since, to {prepared.interpreter.engine_version}"
 
 
-def _create(prepared: Prepared, results_root: Path) -> RunFolder:
+def _without_secrets(override: str) -> str:
+    """Environment variables may hold tokens, and results are made to be shown to others."""
+    key, equals, _ = override.partition("=")
+    return f"{key}{equals}***" if key.strip().partition(".")[0] == "environment" else override
+
+
+def _create(prepared: Prepared, results_root: Path, overrides: Sequence[str]) -> RunFolder:
     """Make the folder; `run.json` is written last, so a folder without it was never started."""
     spec = prepared.spec
     run = runs.create(results_root, spec.name, datetime.now(UTC))
@@ -82,6 +100,7 @@ def _create(prepared: Prepared, results_root: Path) -> RunFolder:
             "search_method": spec.search.method,
             "seed": spec.search.seed,
             "hardware": prepared.hardware,
+            "overrides": [_without_secrets(override) for override in overrides],
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "vbench_version": vbench_version(),
             "num_trials_planned": planned_trials(spec),

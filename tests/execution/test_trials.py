@@ -1,0 +1,223 @@
+"""From a point to its record, through the fake engine: the request, the second try, and what the record says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.execution.bench import wait_until
+from vbench.errors import MachineError
+from vbench.execution import leftovers
+from vbench.execution.interpreters import find_interpreter
+from vbench.execution.runner import OnEvent
+from vbench.execution.trials import TrialRunner, log_tail
+from vbench.outcome import Outcome
+from vbench.prompts.prompt_set import load_prompt_set, write_jsonl
+from vbench.records.record import TrialRecord
+from vbench.records.runs import RunFolder, create
+from vbench.spec.loader import parse_spec
+from vbench.spec.space import Point
+
+BASE = """\
+engine: fake
+model: org/name
+prompts: {synthetic: {count: 3, input_tokens: 6}, output_tokens: 4}
+measure: {warmup_passes: 1, passes: 2}
+"""
+RUN_UID = uuid.uuid4().hex
+
+
+class Trials:
+    """A runner in a fresh run folder."""
+
+    def __init__(self, runner: TrialRunner, run: RunFolder) -> None:
+        self.runner, self.run_folder = runner, run
+
+    def run(self, number: int = 0, on_event: OnEvent = lambda _: None, **settings: Any) -> TrialRecord:
+        parameters = {name: value for name, value in settings.items() if isinstance(value, (str, int, float))}
+        point = Point(parameters=parameters, settings=settings)
+        return self.runner.run(number, point, "search", on_event)
+
+
+@contextmanager
+def trials(tmp_path: Path, extra: str = "") -> Iterator[Trials]:
+    spec = parse_spec(BASE + extra, tmp_path / "sweep.yaml", ())
+    run = create(tmp_path, "sweep", datetime(2026, 11, 3, tzinfo=UTC))
+    prompt_set = load_prompt_set(spec.prompts, spec.model)
+    write_jsonl(prompt_set, run.prompts_jsonl)
+    interpreter = find_interpreter(None, "fake")
+    with TrialRunner(spec, run, prompt_set, interpreter, "cpu", RUN_UID) as runner:
+        yield Trials(runner, run)
+    assert wait_until(lambda: leftovers.marked_processes(RUN_UID) == [])
+
+
+def notes(record: TrialRecord) -> list[str]:
+    found: list[str] = record.environment["notes"]
+    return found
+
+
+def failure_class(record: TrialRecord) -> str | None:
+    return record.failure.failure_class if record.failure is not None else None
+
+
+def test_a_record_holds_the_whole_trial(tmp_path: Path) -> None:
+    with trials(tmp_path, "engine_args: {block_size: 64}\n") as t:
+        record = t.run(7, max_num_seqs=2, sleep_scale=3.0)
+
+    assert (record.trial, record.origin, record.outcome, record.failure) == (7, "search", Outcome.COMPLETED, None)
+    assert record.config == {
+        "engine": "fake", "model": "org/name", "block_size": 64, "max_num_seqs": 2, "sleep_scale": 3.0,
+        "enable_prefix_caching": False,
+    }  # fmt: skip
+    assert record.parameters == {"max_num_seqs": 2, "sleep_scale": 3.0}
+    assert [(one.kind, one.index) for one in record.passes] == [("warmup", 0), ("timed", 0), ("timed", 1)]
+    # Two waves of two: 2·(2·6·10 µs + 4·(10 ms + 2·0.5 ms)·0.9) = 0.07944 s for 3·4 = 12 tokens.
+    assert record.measurements["output_throughput_tok_s"] == pytest.approx(12 / 0.07944)
+    assert record.measurements["peak_memory_bytes"] > 2**20
+    assert record.engine.facts["max_num_seqs"] == 2
+    assert (record.prompt_set.num_prompts, record.prompt_set.input_tokens) == (3, 18)
+    assert record.environment["worker_start"] == "fork"
+    assert record.warnings == []
+    assert TrialRecord.model_validate_json(record.to_json_line()) == record
+    assert t.run_folder.log(7).exists()
+    assert t.run_folder.samples(7).read_text().startswith("t_s,memory_bytes,num_processes\n0.0")
+
+
+class TestSecondTry:
+    def test_a_crash_without_a_known_cause_is_tried_cold(self, tmp_path: Path) -> None:
+        with trials(tmp_path) as t:
+            record = t.run(fail="segfault")
+
+        assert (record.outcome, failure_class(record)) == (Outcome.CRASHED, "died")
+        assert record.environment["worker_start"] == "cold"
+        assert notes(record) == ["started cold after a forked start ended as crashed (died)"]
+
+    def test_a_hang_at_load_is_tried_cold(self, tmp_path: Path) -> None:
+        with trials(tmp_path, "deadlines: {load: 1s, pass: 60s}\n") as t:
+            record = t.run(fail="hang")
+
+        assert (record.outcome, failure_class(record)) == (Outcome.TIMED_OUT, "load_deadline")
+        assert notes(record) == ["started cold after a forked start ended as timed_out (load_deadline)"]
+
+    @pytest.mark.parametrize(
+        ("fail", "outcome"),
+        [("oom", Outcome.OUT_OF_MEMORY), ("hang@pass", Outcome.TIMED_OUT)],
+    )
+    def test_a_known_cause_is_not(self, tmp_path: Path, fail: str, outcome: Outcome) -> None:
+        with trials(tmp_path, "deadlines: {load: 60s, pass: 0.5s}\n") as t:
+            record = t.run(fail=fail)
+
+        assert record.outcome is outcome
+        assert record.environment["worker_start"] == "fork"
+        assert notes(record) == []
+
+    @pytest.mark.parametrize("start", ["fork", "cold"])
+    def test_nor_is_anything_when_the_sweep_says_how_to_start(self, tmp_path: Path, start: str) -> None:
+        with trials(tmp_path, f"worker_start: {start}\n") as t:
+            record = t.run(fail="exit")
+
+        assert failure_class(record) == "died"
+        assert record.environment["worker_start"] == start
+        assert notes(record) == []
+
+    def test_what_an_earlier_attempt_logged_decides_nothing(self, tmp_path: Path) -> None:
+        with trials(tmp_path) as t:
+            t.run_folder.log(0).write_text("RuntimeError: CUDA out of memory.\nCPU KV cache size: 77 tokens\n")
+            record = t.run(fail="exit")
+
+        assert failure_class(record) == "died"
+        assert "kv_cache_tokens" not in record.engine.facts
+        assert log_tail(t.run_folder.log(0), 2)[0] == "RuntimeError: CUDA out of memory."
+
+
+class KillKeeperOnce:
+    """Kills the keeper at the first pass it hears of, and never again."""
+
+    def __init__(self, t: Trials) -> None:
+        self.t, self.is_done = t, False
+
+    def __call__(self, message: Mapping[str, Any]) -> None:
+        keeper = self.t.runner._keeper
+        if message.get("name") == "warmup" and not self.is_done and keeper is not None:
+            self.is_done = True
+            os.kill(keeper.pid, signal.SIGKILL)
+
+
+class TestDeadKeeper:
+    def test_its_trial_is_tried_again_and_the_next_one_forks(self, tmp_path: Path) -> None:
+        with trials(tmp_path) as t:
+            record = t.run(0, KillKeeperOnce(t), sleep_scale=5.0)
+            following = t.run(1)
+
+        assert record.outcome is Outcome.COMPLETED
+        assert record.environment["worker_start"] == "cold"
+        assert notes(record) == ["started cold after a forked start ended as crashed (keeper_gone)"]
+        assert (following.outcome, following.environment["worker_start"]) == (Outcome.COMPLETED, "fork")
+
+    def test_a_cold_trial_is_tried_again(self, tmp_path: Path) -> None:
+        with trials(tmp_path, "worker_start: cold\n") as t:
+            record = t.run(0, KillKeeperOnce(t), sleep_scale=5.0)
+
+        assert record.outcome is Outcome.COMPLETED
+        assert notes(record) == ["started cold after a cold start ended as crashed (keeper_gone)"]
+
+    def test_where_all_must_fork_the_loss_is_recorded_and_the_next_one_forks(self, tmp_path: Path) -> None:
+        with trials(tmp_path, "worker_start: fork\n") as t:
+            record = t.run(0, KillKeeperOnce(t), sleep_scale=5.0)
+            following = t.run(1)
+
+        assert (record.outcome, failure_class(record)) == (Outcome.CRASHED, "keeper_gone")
+        assert record.environment["worker_start"] == "fork"
+        assert (following.outcome, following.environment["worker_start"]) == (Outcome.COMPLETED, "fork")
+
+
+def test_where_all_must_fork_and_none_can_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with trials(tmp_path, "worker_start: fork\n") as t:
+        t.runner.prepare()
+        assert t.runner._keeper is not None
+        monkeypatch.setattr(t.runner._keeper, "can_fork", False)
+        monkeypatch.setattr(t.runner._keeper, "fork_blocker", "a platform with a GPU")
+
+        with pytest.raises(MachineError, match="worker_start: fork isn't possible here: a platform with a GPU"):
+            t.run()
+
+
+def test_the_environment_is_recorded_without_its_secrets(tmp_path: Path) -> None:
+    with trials(tmp_path, "environment: {HF_TOKEN: abc, MY_API_KEY: def, OMP_NUM_THREADS: '1'}\n") as t:
+        record = t.run()
+
+    assert record.config["environment"] == {"HF_TOKEN": "***", "MY_API_KEY": "***", "OMP_NUM_THREADS": "1"}
+    assert "abc" not in record.to_json_line()
+
+
+class TestConstraints:
+    def violations(self, tmp_path: Path, constraint: str, **settings: Any) -> dict[str, float]:
+        searched = "parameters: {max_model_len: [1024, 4096]}\n"
+        with trials(tmp_path, f"{searched}constraints: ['{constraint}']\n") as t:
+            return t.run(**settings).constraint_violations
+
+    def test_a_metric_kept_and_broken(self, tmp_path: Path) -> None:
+        # One wave takes 0.04618 s, of which each of 4 steps is 0.011545 s: the time to first token.
+        (kept,) = self.violations(tmp_path / "a", "p95_ttft_s <= 0.02309").values()
+        (broken,) = self.violations(tmp_path / "b", "p95_ttft_s <= 0.0057725").values()
+
+        assert kept == pytest.approx(-0.5)  # half of the bound is left
+        assert broken == pytest.approx(1.0)  # twice the bound
+
+    def test_an_argument_is_judged_by_what_took_effect(self, tmp_path: Path) -> None:
+        # Left to the engine, which says 2048: half of the bound is missing.
+        assert list(self.violations(tmp_path, "max_model_len >= 4096").values()) == [0.5]
+
+    def test_what_was_not_measured_counts_as_broken(self, tmp_path: Path) -> None:
+        assert list(self.violations(tmp_path, "num_preemptions <= 5").values()) == [1.0]
+
+    def test_a_failed_trial_has_none(self, tmp_path: Path) -> None:
+        assert self.violations(tmp_path, "max_model_len >= 4096", fail="oom") == {}
