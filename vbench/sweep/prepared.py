@@ -8,10 +8,10 @@ from typing import Any
 
 from vbench.execution.arguments import check_arguments
 from vbench.execution.interpreters import Interpreter, describe_engine, find_interpreter
-from vbench.execution.machine import check_hardware
 from vbench.prompts.prompt_set import PromptSet, load_prompt_set
 from vbench.spec.digest import spec_digest
 from vbench.spec.types import SweepSpec
+from vbench.sweep.target import Target, resolve_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,12 @@ class Prepared:
     prompt_set: PromptSet
     interpreter: Interpreter
     description: dict[str, Any]
-    hardware: str
+    target: Target
+
+    @property
+    def hardware(self) -> str:
+        """The name that trials are judged by."""
+        return self.target.name
 
     @property
     def digest(self) -> str:
@@ -36,8 +41,8 @@ def prepare(spec: SweepSpec) -> Prepared:
     prompt_set = load_prompt_set(spec.prompts, spec.model)
     interpreter = find_interpreter(spec.python, spec.engine)
     description = describe_engine(interpreter, spec.engine)
-    hardware = check_hardware(spec.hardware, description.get("platform"))
+    target = resolve_target(spec, description.get("platform"))
     check_arguments(spec, description)
     return Prepared(
-        spec=spec, prompt_set=prompt_set, interpreter=interpreter, description=description, hardware=hardware
+        spec=spec, prompt_set=prompt_set, interpreter=interpreter, description=description, target=target
     )
