@@ -77,11 +77,11 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def probe(libraries: dict[str, Path], tmp_path: Path) -> Probe:
-    """Two T4s, but for the lines given; returns what probe.py printed. `driver` is new, old or none."""
+    """Two T4s, but for the lines given; returns what the program printed. `driver` is new, old or none."""
 
     def probe(
         *lines: str, driver: str = "new", environment: dict[str, str] | None = None, without: Iterable[str] = (),
-        **wanted: Any,
+        program: str = "probe.py", **wanted: Any,
     ) -> dict[str, Any]:  # fmt: skip
         kept = [line for line in _MACHINE.splitlines() if line.split()[0] not in set(without)]
         script = tmp_path / "script.txt"
@@ -92,7 +92,7 @@ def probe(libraries: dict[str, Path], tmp_path: Path) -> Probe:
             **inherited, "LD_LIBRARY_PATH": folder, "FAKE_NVML_SCRIPT": str(script), "PYTHONPATH": str(ROOT),
             **(environment or {}),
         }  # fmt: skip
-        command = [sys.executable, "-W", "error", str(HERE / "probe.py"), json.dumps(wanted)]
+        command = [sys.executable, "-W", "error", str(HERE / program), json.dumps(wanted)]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
         said: dict[str, Any] = json.loads(done.stdout)

@@ -110,7 +110,7 @@ class GpuSource:
     def _use(self, reading: GpuReading) -> GpuUse:
         used = reading.used_bytes
         if used is not None:
-            used = max(0, used - self._held.get(reading.index, 0))
+            used = max(0, used - self._held_by_companions(reading))
         own, foreign = self._split(reading)
         return GpuUse(
             reading=reading,
@@ -119,6 +119,11 @@ class GpuSource:
             foreign_bytes=_sum(foreign),
             foreign_pids=None if foreign is None else tuple(one.pid for one in foreign),
         )
+
+    def _held_by_companions(self, reading: GpuReading) -> int:
+        """What they were told to hold; where they are listed, with their contexts (some 0.1 to 0.3 GiB each)."""
+        listed = sum(one.used_bytes or 0 for one in reading.processes or () if one.pid in self._companions)
+        return max(listed, self._held.get(reading.index, 0))
 
     def _split(self, reading: GpuReading) -> tuple[list[GpuProcess] | None, list[GpuProcess] | None]:
         """The trial's processes and the foreign ones; None for both where the driver's list can't be trusted."""

@@ -24,6 +24,11 @@ def host_of_this_machine() -> Host:
     return Host(cores=len(os.sched_getaffinity(0)), ram_bytes=min([psutil.virtual_memory().total, *limits]))
 
 
+def available_ram_bytes() -> int:
+    """What new programs may take without swapping, by the kernel's estimate; a container's limit isn't in it."""
+    return int(psutil.virtual_memory().available)
+
+
 def this_machine(nvml: Nvml, devices: Sequence[GpuDevice] | None = None) -> HardwareProfile:
     """What this machine has, of `devices` if given (those that CUDA shows), else of all GPUs; never raises.
 

@@ -108,7 +108,8 @@ def _method(case: _Case, name: str) -> str | None:
         least = installed[name]
         if least is not None and case.is_below(divmod(least, 10)):
             return f"quantization {name} needs compute capability {dotted(divmod(least, 10))}, {case.card}{instead}"
-        return None
+        if not case.budget.is_cpu or method is None or method.cpu:
+            return None
     if method is None:
         hint = did_you_mean(name, installed or METHODS) or "see `vbench schema`"
         return f"quantization {name!r} isn't known to vLLM {dotted(version)}: {hint}"
@@ -138,6 +139,8 @@ def _scheme(case: _Case, name: str, scheme: Quantization | None) -> str | None:
     dtype = case.settings.dtype
     if scheme.method == "awq" and (dtype == "float32" or (dtype == "bfloat16" and version < (0, 12, 0))):
         return f"awq doesn't take {dtype} in vLLM {dotted(version)}: use dtype float16"
+    if scheme.method == "gptq" and dtype == "float32":
+        return f"gptq doesn't take float32 in vLLM {dotted(version)}: use dtype float16"
     if name == "bitsandbytes" and case.settings.placement.tensor_parallel_size > 1 and version < (0, 6, 0):
         return "bitsandbytes with tensor parallelism isn't in vLLM before 0.6: use tensor_parallel_size 1, or awq"
     ranks, group = case.settings.placement.tensor_parallel_size, scheme.group_size

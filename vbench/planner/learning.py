@@ -36,12 +36,14 @@ NOTHING_LEARNT = Correction()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """Trials whose overheads are alike: the same model, ranks and mode."""
+    """Trials whose overheads are alike: the same model, ranks, mode and types."""
 
     model: str
     tensor_parallel_size: int = 1
     is_eager: bool = False
     quantization: str | None = None
+    dtype: str = "auto"
+    """As the configuration names it: activations of another type take other room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ millisecond each."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -69,10 +69,13 @@ class Plan:
     is_pool_given: bool = False
     """Whether the configuration fixes the KV space itself."""
     warnings: tuple[str, ...] = ()
+    remedies: tuple[str, ...] = ()
+    """For `infeasible` by memory: the nearest settings that would fit ("max_model_len ≤ 5,120"), nearest first."""
 
     def as_json(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """One entry of `vbench plan --json`."""
-        return {"config": dict(config), **asdict(self), "verdict": self.verdict.value, "warnings": [*self.warnings]}
+        """Everything that is known, as plain JSON values."""
+        lists = {"warnings": [*self.warnings], "remedies": [*self.remedies]}
+        return {"config": dict(config), **asdict(self), "verdict": self.verdict.value, **lists}
 
 
 def plan(
@@ -104,10 +107,12 @@ def plan(
         return Plan(verdict=Verdict.UNSUPPORTED, reason=reason)
     found = estimate(config, workload, settings, budget, engine.version, correction)
     verdict, reason = _judge(found, budget)
+    other: list[str] = []
     if verdict is Verdict.INFEASIBLE and not reason:
         other = remedies(config, workload, budget, engine, correction, found)
         reason = f"{_shortfall(found, budget)}: {', or '.join(other) or 'a smaller model, or a bigger card'}"
-    return _with_numbers(found, verdict, reason, _warnings(found, model, settings, budget, known_draft))
+    said = _warnings(found, model, settings, budget, known_draft)
+    return replace(_with_numbers(found, verdict, reason, said), remedies=tuple(other))
 
 
 def _judge(found: Estimate, budget: Budget) -> tuple[Verdict, str]:

@@ -1,17 +1,26 @@
-"""The card that trials are judged by: this machine, or a profile that it is, and later one that it stands in for."""
+"""The card that trials are judged by: this machine, a profile that it is, or one that it stands in for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from vbench.errors import MachineError
+from vbench.emulation.apply import Passed, Stand, apply, as_it_is
+from vbench.emulation.balloon import Balloon
+from vbench.emulation.stand import emulated_gpu, emulated_on_cpu
+from vbench.errors import MachineError, UsageError
+from vbench.hardware.gpu_trial import Reserved
 from vbench.hardware.nvml import Nvml
 from vbench.hardware.profile import HardwareProfile, load_profile
 from vbench.hardware.this_machine import host_of_this_machine, this_machine
+from vbench.hardware.visible import visible_gpus
 from vbench.planner.budget import Budget
-from vbench.spec.types import SweepSpec
+from vbench.spec.config import displayed_path
+from vbench.spec.types import Emulation, SweepSpec
 
 LOCAL = "local-gpu"
 
@@ -28,6 +37,33 @@ class Target:
     limit_bytes: int | None = None
     """A measured peak above this (per GPU; of the process tree on a CPU) is `over_budget`; None: no such limit."""
     notes: tuple[str, ...] = ()
+    stand: Stand | None = None
+    """What stands in for what, where a card is emulated."""
+
+    def passed(self, config: Mapping[str, Any], engine_version: str) -> Passed:
+        """What the engine here is given for a configuration of the target; the same where nothing is emulated."""
+        if self.stand is None:
+            return as_it_is(config)
+        given = apply(config, self.stand, engine_version)
+        return dataclasses.replace(given, notes=(*self.notes[:1], *given.notes))  # each record says it was emulated
+
+    @contextmanager
+    def holding(self, run_uid: str, environment: Mapping[str, str]) -> Iterator[Reserved | None]:
+        """Hold what the emulated card doesn't have, on each GPU that trials see, while the context lasts.
+
+        `environment`: the sweep's variables. Raises MachineError when it can't be held.
+        """
+        if self.stand is None or self.stand.is_on_cpu:
+            yield None
+            return
+        devices = [str(index) for index in range(self.machine.num_gpus)]
+        with Balloon(self.stand.balloon_bytes, devices, run_uid, environment) as balloon:
+            yield balloon.reserved
+
+    @property
+    def is_as_planned(self) -> bool:
+        """Whether what an engine here says of its memory can be held against a plan: not where a CPU stands in."""
+        return self.stand is None or not self.stand.is_on_cpu
 
     @property
     def name(self) -> str:
@@ -49,17 +85,42 @@ def resolve_target(spec: SweepSpec, platform: str | None) -> Target:
     if named is not None:
         named.raise_if_refused()
     with Nvml() as nvml:
-        machine = this_machine(nvml)
+        environment = {**os.environ, **spec.environment}
+        machine = this_machine(nvml, None if platform == "cpu" else visible_gpus(nvml.devices, environment))
     if platform == "cpu" or (named is not None and named.kind == "cpu"):
-        _check_cpu(spec.hardware, named, machine, platform)
+        _check_cpu(spec, named, machine, platform)
         machine = HardwareProfile(name="cpu", title=machine.title, kind="cpu", num_gpus=0, host=machine.host)
+        if spec.emulate is not None:
+            return _emulated(spec, spec.emulate, machine)
         return Target(profile=machine, machine=machine, budget=cpu_budget())
     if machine.kind == "cpu":
-        raise _no_gpu(spec.hardware)
+        raise _no_gpu(spec)
+    if spec.emulate is not None:
+        return _emulated(spec, spec.emulate, machine)
     return Target(profile=named or machine, machine=machine, budget=gpu_budget(named or machine))
 
 
-def _check_cpu(hardware: str, named: HardwareProfile | None, machine: HardwareProfile, platform: str | None) -> None:
+def _emulated(spec: SweepSpec, emulation: Emulation, machine: HardwareProfile) -> Target:
+    """Plans and verdicts are the emulated card's, on a CPU too; only what is passed to the engine is this machine's."""
+    card = load_profile(emulation.profile, spec.source.parent)
+    card.raise_if_refused()
+    if card.kind == "cpu":
+        raise UsageError(f"emulate: {card.name} is not a GPU: set `hardware: cpu` to run on the processor")
+    budget = gpu_budget(card)
+    make = emulated_on_cpu if machine.kind == "cpu" else emulated_gpu
+    stand, notes = make(emulation, budget, cpu_budget() if machine.kind == "cpu" else gpu_budget(machine))
+    return Target(
+        profile=card,
+        machine=machine,
+        budget=stand.card,
+        is_emulated=True,
+        limit_bytes=stand.card.visible_bytes,
+        notes=notes,
+        stand=stand,
+    )
+
+
+def _check_cpu(spec: SweepSpec, named: HardwareProfile | None, machine: HardwareProfile, platform: str | None) -> None:
     if named is None or (named.kind == "cpu" and platform in ("cpu", None)):
         return
     if named.kind == "cpu":
@@ -68,18 +129,18 @@ def _check_cpu(hardware: str, named: HardwareProfile | None, machine: HardwarePr
             "`python:`, or set `hardware: auto`"
         )
     if machine.kind == "cpu":
-        raise _no_gpu(hardware)
+        raise _no_gpu(spec)
     raise MachineError(
-        f"hardware: {hardware}, but the engine found is vLLM's CPU build: install `vbench[vllm]`, or name the "
+        f"hardware: {spec.hardware}, but the engine found is vLLM's CPU build: install `vbench[vllm]`, or name the "
         "interpreter that holds the CUDA build by `python:`"
     )
 
 
-def _no_gpu(hardware: str) -> MachineError:
+def _no_gpu(spec: SweepSpec) -> MachineError:
     return MachineError(
-        f"hardware: {hardware} needs an NVIDIA GPU, and this machine shows none (no driver, or no device).\n"
-        "Run it where the GPU is. Here: `vbench plan FILE` says what would fit there, and `vbench sweep "
-        "sweeps/demo.yaml` (or `hardware: cpu`) runs on the CPU."
+        f"hardware: {spec.hardware} needs an NVIDIA GPU, and this machine shows none (no driver, or no device).\n"
+        f"Here `vbench plan {displayed_path(str(spec.source))}` says what would fit there, and `vbench sweep "
+        "sweeps/demo.yaml` runs on the CPU."
     )
 
 
