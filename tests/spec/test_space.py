@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vbench.spec.space import count_points, enumerate_points, point_of
+from vbench.spec.space import count_points, enumerate_points, point_of, recorded_parameters
 from vbench.spec.types import Choice, Option, Parameter, Range, Scalar
 
 SEQS = Parameter(name="max_num_seqs", domain=Choice(options=tuple(Option(label=str(n), value=n) for n in (64, 128))))
@@ -121,3 +121,20 @@ def test_the_values_of_a_range_are_those_it_contains(domain: Range, values: list
     assert domain.values() == values
     assert all(domain.contains(value) for value in values)
     assert not domain.contains(values[0] + 0.01)
+
+
+def test_a_recorded_point_is_found_again_by_values_and_by_labels() -> None:
+    domain = Choice(
+        options=(
+            Option(label="none", value=None),
+            Option(label="16", value=16),
+            Option(label="true", value=True),
+            Option(label="awq", value="awq", settings={"model": "x"}),
+        )
+    )
+    parameters = [Parameter(name="a", domain=domain)]
+    recorded = [recorded_parameters(parameters, point) for point in enumerate_points(parameters)]
+    assert recorded == [{"a": "none"}, {"a": 16}, {"a": True}, {"a": "awq"}]
+    assert [point_of(parameters, one) for one in recorded] == list(enumerate_points(parameters))
+    assert point_of(parameters, {"a": "16"}) == point_of(parameters, {"a": 16})
+    assert point_of(parameters, {"a": 1}) is None

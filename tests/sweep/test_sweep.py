@@ -123,7 +123,7 @@ def test_a_grid_is_walked_to_its_end(sweep: Sweeps) -> None:
     result = sweep(f"{SPACE}search: {{method: grid}}\n")
     assert result.status == "finished"
     assert [tuple(record.parameters.values()) for record in result.records] == [
-        (size, quantization) for size in ("1", "2", "4") for quantization in ("none", "awq", "gptq")
+        (size, quantization) for size in (1, 2, 4) for quantization in ("none", "awq", "gptq")
     ]
 
 

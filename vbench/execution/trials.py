@@ -25,7 +25,7 @@ from vbench.prompts.prompt_set import PromptSet
 from vbench.records.record import EngineFacts, PromptSetFacts, TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.spec.config import displayed, displayed_path, effective_config, engine_arguments
-from vbench.spec.space import Point
+from vbench.spec.space import Point, recorded_parameters
 from vbench.spec.types import SweepSpec
 
 Origin = Literal["baseline", "search", "run"]
@@ -184,7 +184,7 @@ class TrialRunner:
             trial=number,
             origin=origin,
             config=self._recorded(config),
-            parameters=dict(point.parameters),
+            parameters=recorded_parameters(self.spec.parameters, point),
             outcome=outcome,
             failure=failure,
             measurements=measurements,

@@ -114,7 +114,7 @@ class TrialRecord(_Stored):
     """The full effective parameters: `engine`, `model` and every engine argument passed, under vLLM's names."""
     parameters: dict[str, Any]
     """What the search chose, by dotted name (`quantization`, `speculative_config.ngram.num_speculative_tokens`);
-    a choice that carries settings is named by its label."""
+    a plain option by its value, one that carries settings (and `none`) by its label."""
     outcome: Outcome
     failure: Failure | None = None
     measurements: dict[str, Any] = Field(default_factory=dict)

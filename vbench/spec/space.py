@@ -106,14 +106,26 @@ def _count(domain: Domain) -> int | None:
     return total
 
 
+def recorded_parameters(parameters: Sequence[Parameter], point: Point) -> dict[str, Scalar]:
+    """A point's choices as records hold them: a plain option by its value (16, not "16"), others by their label."""
+    recorded = dict(point.parameters)
+
+    def choose(name: str, domain: Domain) -> Scalar:
+        value = point.parameters[name]
+        recorded[name] = domain.option(str(value)).recorded if isinstance(domain, Choice) else value
+        return value
+
+    walk([parameter for parameter in parameters if parameter.name in point.parameters], choose)
+    return recorded
+
+
 def point_of(parameters: Sequence[Parameter], values: Mapping[str, Scalar]) -> Point | None:
-    """The point with these chosen values; None if one is missing or outside its domain."""
+    """The point with these chosen values, labels or as recorded; None if one is missing or outside its domain."""
 
     def choose(name: str, domain: Domain) -> Scalar:
         value = values[name]
         if isinstance(domain, Choice):
-            domain.option(str(value))
-            return str(value)
+            return domain.label_of(value)
         if not domain.contains(value):
             raise KeyError(name)
         return value

@@ -54,6 +54,11 @@ class Option:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Each a plain value, or a Domain that is searched only under this option."""
 
+    @property
+    def recorded(self) -> Scalar:
+        """How records name it: by its value where that says it all (16, true), by its label otherwise."""
+        return self.label if self.value is None or self.settings else self.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -67,6 +72,13 @@ class Choice:
             if option.label == label:
                 return option
         raise KeyError(label)
+
+    def label_of(self, recorded: Scalar) -> str:
+        """The label behind what a record holds (`Option.recorded`), or a label itself; raises KeyError."""
+        for option in self.options:
+            if recorded == option.label or (type(recorded) is type(option.recorded) and recorded == option.recorded):
+                return option.label
+        raise KeyError(str(recorded))
 
 
 Domain = Choice | Range
