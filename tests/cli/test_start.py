@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.process import Vbench
 
-COMMANDS = ("sweep", "run", "report", "best", "list", "show", "schema")
+COMMANDS = ("plan", "sweep", "run", "report", "best", "list", "show", "schema")
 HEAVY = {"torch", "vllm", "pandas", "matplotlib", "optuna", "numpy", "pydantic", "jinja2", "yaml", "psutil"}
 
 

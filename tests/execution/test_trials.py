@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import uuid
 from collections.abc import Iterator, Mapping
@@ -48,13 +49,13 @@ class Trials:
 
 
 @contextmanager
-def trials(tmp_path: Path, extra: str = "") -> Iterator[Trials]:
+def trials(tmp_path: Path, extra: str = "", **limits: Any) -> Iterator[Trials]:
     spec = parse_spec(BASE + extra, tmp_path / "sweep.yaml", ())
     run = create(tmp_path, "sweep", datetime(2026, 11, 3, tzinfo=UTC))
     prompt_set = load_prompt_set(spec.prompts, spec.model)
     write_jsonl(prompt_set, run.prompts_jsonl)
     interpreter = find_interpreter(None, "fake")
-    with TrialRunner(spec, run, prompt_set, interpreter, "cpu", RUN_UID) as runner:
+    with TrialRunner(spec, run, prompt_set, interpreter, "cpu", RUN_UID, **limits) as runner:
         yield Trials(runner, run)
     assert wait_until(lambda: leftovers.marked_processes(RUN_UID) == [])
 
@@ -221,3 +222,29 @@ class TestConstraints:
 
     def test_a_failed_trial_has_none(self, tmp_path: Path) -> None:
         assert self.violations(tmp_path, "max_model_len >= 4096", fail="oom") == {}
+
+
+def test_a_peak_over_the_budget_is_measured_all_the_same(tmp_path: Path) -> None:
+    with trials(tmp_path, limit_bytes=1024**2) as t:
+        record = t.run(load_seconds=0.3)
+    assert (record.outcome, failure_class(record)) == (Outcome.OVER_BUDGET, "over_budget")
+    assert record.failure is not None
+    assert re.fullmatch(r"peak [\d.,]+ MiB is over the budget of 1\.0 MiB by [\d.,]+ MiB", record.failure.evidence)
+    assert record.measurements["output_throughput_tok_s"] > 0
+    assert all(phase.gpus is None for phase in record.phases)
+
+
+def test_within_the_budget_or_failed_for_another_reason_nothing_changes(tmp_path: Path) -> None:
+    with trials(tmp_path, limit_bytes=1024**4) as t:
+        assert t.run().outcome is Outcome.COMPLETED
+    with trials(tmp_path, limit_bytes=1024**2) as t:
+        assert t.run(load_seconds=0.3, fail="oom@pass").outcome is Outcome.OUT_OF_MEMORY
+
+
+def test_an_emulated_card_on_a_cpu_is_measured_by_the_process_tree(tmp_path: Path) -> None:
+    with trials(tmp_path, limit_bytes=1024**2, is_cpu=True) as t:
+        t.runner.hardware = "t4"
+        record = t.run(load_seconds=0.3)
+
+    expected = {"profile": "t4", "memory_source": "process tree PSS"}
+    assert (record.outcome, record.hardware) == (Outcome.OVER_BUDGET, expected)

@@ -112,7 +112,6 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_file(refuse: Refuse) 
         ("engine_args: {max-num-seqs: 2}", "'max-num-seqs' is not an argument's name (write max_num_seqs)"),
         ("engine_args: {x: {low: 1, high: 2}}", "engine_args.x: a range is searched, not fixed"),
         ("engine_args: {speculative_config: ngram}", "speculative_config takes keys and values, got 'ngram'"),
-        ("emulate: {profile: t4}", "emulate: emulate is not in this version"),
         ("mode: server", "mode: mode is not in this version"),
         ("objective: [{maximize: a}, {minimize: b}]", "objective: several objectives are not in this version"),
         ("objective: {maximize: startup_s, minimize: startup_s}", "objective: several objectives are not in"),

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vbench import errors
-from vbench.cli import inspect, report, run, schema, sweep
+from vbench.cli import doctor, hardware, inspect, plan, report, run, schema, sweep
 from vbench.cli.options import FLAG, help_of, silence_stdout
 
 app = typer.Typer(
@@ -97,12 +97,15 @@ def _add(name: str, panel: str, command: Callable[..., None]) -> None:
 
 
 app.callback(cls=_Commands, help=help_of(root))(root)
+_add("plan", "Measure", plan.plan)
 _add("sweep", "Measure", sweep.sweep)
 _add("run", "Measure", run.run)
 _add("report", "Read", report.report)
 _add("best", "Read", inspect.best)
 _add("list", "Read", inspect.list_runs)
 _add("show", "Read", inspect.show)
+_add("hardware", "This machine", hardware.hardware)
+_add("doctor", "This machine", doctor.doctor)
 _add("schema", "Write a sweep file", schema.schema)
 
 

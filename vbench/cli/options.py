@@ -35,6 +35,10 @@ SetValue = Annotated[
         show_default=False,
     ),
 ]
+NoPlan = Annotated[
+    bool,
+    typer.Option("--no-plan", metavar=FLAG, help="Start also what the memory planner says can't run on the card."),
+]
 RunName = Annotated[
     str,
     typer.Argument(

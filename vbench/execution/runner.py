@@ -12,14 +12,16 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from vbench.execution import leftovers
 from vbench.execution.keeper_client import Exit, Keeper, KeeperGone
-from vbench.execution.memory import MemorySample, MemorySampler, ProcessTreeMemory, UnmeasuredMemory, kernel_oom_kills
+from vbench.execution.memory import MemorySample, MemorySampler, MemorySource, ProcessTreeMemory, kernel_oom_kills
+from vbench.hardware.gpu_samples import GPU_SAMPLE_INTERVAL_S, GpuSample, GpuSource
+from vbench.hardware.gpu_trial import wait_for_release
 from vbench.spec.types import Deadlines
 
 _TERM_GRACE_S = 3.0
@@ -47,6 +49,11 @@ class RawTrial:
     """The deadline that passed: `load`, `pass` or `close`."""
     samples: list[MemorySample] = field(default_factory=list)
     memory_source: str = ""
+    gpu_samples: list[GpuSample] = field(default_factory=list)
+    gpu_warnings: list[str] = field(default_factory=list)
+    """What of the GPUs couldn't be told, or wasn't given back."""
+    closed_t: float | None = None
+    """When the trial's processes had ended and its GPUs' memory was waited for; None where there was no GPU to ask."""
     leftovers: list[int] = field(default_factory=list)
     keeper_error: str | None = None
     log_start: int = 0
@@ -61,11 +68,14 @@ class RawTrial:
 
 def run_trial(
     keeper: Keeper, *, trial_id: int, how: Literal["fork", "cold"], request: Mapping[str, Any], deadlines: Deadlines,
-    log: Path, run_uid: str, on_event: OnEvent, is_on_host: bool = True,
+    log: Path, run_uid: str, on_event: OnEvent,
+    source_for: Callable[[int, int | None], MemorySource] = ProcessTreeMemory,
+    kept_pids: Collection[int] = (),
 ) -> RawTrial:  # fmt: skip
     """Start the trial, watch it to its end, clean up after it. Raises only what interrupts vbench itself.
 
-    `is_on_host` says whether the engine's memory is the host's, so that the process tree's is worth reading.
+    `source_for` makes the memory source from the trial's pid and, of a forked trial, its keeper's. `kept_pids` are the
+    run's own processes that outlive the trial.
     """
     temp_folder = leftovers.make_temp_folder(run_uid)
     environment = {**request.get("environment", {}), "TMPDIR": str(temp_folder)}
@@ -82,16 +92,36 @@ def run_trial(
                 return raw
             finally:
                 os.close(write_fd)
-        keeper_pid = keeper.pid if how == "fork" else None
-        source = ProcessTreeMemory(pid, keeper_pid) if is_on_host else UnmeasuredMemory()
-        _Watch(keeper, trial_id, pid, read_fd, raw, deadlines, on_event, MemorySampler(source)).run()
-        raw.leftovers = leftovers.kill_marked(run_uid, excluding=[keeper.pid], grace_s=_LEAVE_GRACE_S)
+        source = source_for(pid, keeper.pid if how == "fork" else None)
+        with _sampling(source, raw) as sampler:
+            _Watch(keeper, trial_id, pid, read_fd, raw, deadlines, on_event, sampler).run()
+            kept = [keeper.pid, *kept_pids]
+            raw.leftovers = leftovers.kill_marked(run_uid, excluding=kept, grace_s=_LEAVE_GRACE_S)
+            if isinstance(source, GpuSource):
+                raw.closed_t = time.monotonic()
+                raw.gpu_warnings += wait_for_release(source.samples)
     finally:
         os.close(read_fd)
         raw.ended_t = time.monotonic()
         raw.kernel_oom_kills = kernel_oom_kills() - kills_before
         leftovers.remove_temp_folders(run_uid)
     return raw
+
+
+@contextlib.contextmanager
+def _sampling(source: MemorySource, raw: RawTrial) -> Iterator[MemorySampler]:
+    """A running sampler, whatever happens stopped at the end; what it saw goes to the raw trial."""
+    is_gpu = isinstance(source, GpuSource)
+    sampler = MemorySampler(source, GPU_SAMPLE_INTERVAL_S) if is_gpu else MemorySampler(source)
+    raw.memory_source = source.name
+    sampler.start()
+    try:
+        yield sampler
+    finally:
+        raw.samples = sampler.stop()
+        if isinstance(source, GpuSource):
+            raw.gpu_samples = source.samples
+            raw.gpu_warnings += source.warnings
 
 
 class _Watch:
@@ -108,24 +138,22 @@ class _Watch:
         self.buffer = b""
         self.is_pipe_open = True
         self.sampler = sampler
-        raw.memory_source = self.sampler.source.name
         fcntl.fcntl(read_fd, fcntl.F_SETFL, os.O_NONBLOCK)
 
     def run(self) -> None:
-        self.sampler.start()
         try:
             self._loop()
         except KeeperGone as error:
             self.raw.keeper_error = str(error)
             self._signal_group(signal.SIGKILL)
         except BaseException:  # the user's interrupt: the trial must not outlive it
+            self.on_event = lambda _: None  # a listener that raised once mayn't cut the ending short
             with contextlib.suppress(KeeperGone):  # not instead of the interrupt
                 self._end_early(signal.SIGTERM)
             raise
         finally:
             self._signal_group(signal.SIGKILL)  # whatever of its group is left; its leader is a zombie until reaped
             self.keeper.reap(self.trial_id)
-            self.raw.samples = self.sampler.stop()
 
     def _loop(self) -> None:
         while self.raw.exit is None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from vbench.emulation.apply import Passed, as_it_is
 from vbench.errors import MachineError
-from vbench.execution import verdict
+from vbench.execution import leftovers, verdict
 from vbench.execution.engine_log import facts_in, read_log
 from vbench.execution.interpreters import Interpreter
 from vbench.execution.keeper_client import Keeper, KeeperGone
-from vbench.execution.memory import write_samples
+from vbench.execution.memory import MemorySource, ProcessTreeMemory, UnmeasuredMemory, process_tree, write_samples
 from vbench.execution.runner import OnEvent, RawTrial, run_trial
-from vbench.metrics import measure, value_of
+from vbench.hardware.gpu_samples import write_gpu_samples
+from vbench.hardware.gpu_trial import Reserved, TrialGpus
+from vbench.metrics import measure
 from vbench.outcome import Outcome
 from vbench.prompts.prompt_set import PromptSet
 from vbench.records.record import EngineFacts, PromptSetFacts, TrialRecord
@@ -30,22 +34,40 @@ _RETRIED = (Outcome.CRASHED, Outcome.TIMED_OUT)
 
 
 class TrialRunner:
-    """Runs a sweep's trials one after another through one keeper. Use as a context manager."""
+    """Runs a sweep's trials one after another through one keeper. Use as a context manager.
+
+    `hardware` names what trials are judged by; `is_cpu` says whether the engine runs on the processor (None: where that
+    name is `cpu`). A peak over `limit_bytes` (per GPU; of the process tree on a CPU) ends a trial as `over_budget`.
+    `reserved` is what vbench itself holds on the GPUs meanwhile. `passed` turns a configuration into what the engine is
+    given for it, where another card is emulated; records keep the configuration.
+    """
 
     def __init__(
         self, spec: SweepSpec, run: RunFolder, prompt_set: PromptSet, interpreter: Interpreter, hardware: str,
-        run_uid: str,
+        run_uid: str, *, limit_bytes: int | None = None, is_cpu: bool | None = None, reserved: Reserved | None = None,
+        passed: Callable[[Mapping[str, Any]], Passed] = as_it_is,
     ) -> None:  # fmt: skip
         self.spec, self.run_folder, self.prompt_set = spec, run, prompt_set
         self.interpreter, self.hardware, self.run_uid = interpreter, hardware, run_uid
+        self.limit_bytes, self.passed = limit_bytes, passed
         self.fork_blocker: str | None = None
         self._keeper: Keeper | None = None
+        self._reserved = reserved or Reserved()
+        is_on_cpu = hardware == "cpu" if is_cpu is None else is_cpu
+        self._gpus = None if is_on_cpu else TrialGpus({**os.environ, **spec.environment}, self._reserved)
 
     def __enter__(self) -> TrialRunner:
+        """Open NVML where trials run on GPUs; raises MachineError where CUDA_VISIBLE_DEVICES names one that isn't."""
+        if self._gpus is not None:
+            self._gpus.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._drop_keeper()
+        try:
+            self._drop_keeper()
+        finally:
+            if self._gpus is not None:
+                self._gpus.close()
 
     def prepare(self) -> None:
         """Start the keeper and let it import the engine, so that the first trial needn't wait for it."""
@@ -56,7 +78,7 @@ class TrialRunner:
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         config = effective_config(self.spec, point.settings)
         how: Literal["fork", "cold"] = "cold"
-        notes: list[str] = []
+        notes = [*self.passed(config).notes]
         keeper = self._running_keeper(preload=self.spec.worker_start != "cold")
         if keeper.can_fork:
             how = "fork"
@@ -87,12 +109,12 @@ class TrialRunner:
     def _attempt(
         self, keeper: Keeper, number: int, how: Literal["fork", "cold"], config: Mapping[str, Any], on_event: OnEvent
     ) -> RawTrial:
-        measure_spec = self.spec.measure
+        measure_spec, given = self.spec.measure, self.passed(config)
         request = {
             "engine": self.spec.engine,
             "model": config["model"],
-            "engine_args": engine_arguments(config),
-            "environment": dict(self.spec.environment),
+            "engine_args": engine_arguments(given.config),
+            "environment": {**given.environment, **self.spec.environment},
             "prompts_file": str(self.run_folder.prompts_jsonl.resolve()),
             "output_tokens": self.prompt_set.output_tokens,
             "max_tokens": self.prompt_set.max_tokens,
@@ -103,8 +125,19 @@ class TrialRunner:
         log = self.run_folder.log(number)
         return run_trial(
             keeper, trial_id=number, how=how, request=request, deadlines=self.spec.deadlines, log=log,
-            run_uid=self.run_uid, on_event=on_event, is_on_host=self.hardware == "cpu",
+            run_uid=self.run_uid, on_event=on_event, source_for=self._source,
+            kept_pids=self._reserved.pids,
         )  # fmt: skip
+
+    def _source(self, pid: int, keeper_pid: int | None) -> MemorySource:
+        """The process tree on a CPU, the trial's GPUs through NVML otherwise; nothing where no GPU can be read."""
+        host = ProcessTreeMemory(pid, keeper_pid)
+        if self._gpus is None:
+            return host
+        if not self._gpus.devices:
+            return UnmeasuredMemory()
+        # An engine's rank may have left the tree (daemonised); the run's mark still finds it.
+        return self._gpus.source(lambda: process_tree(pid) | set(leftovers.marked_processes(self.run_uid)), host)
 
     def _running_keeper(self, *, preload: bool) -> Keeper:
         if self._keeper is None:
@@ -134,11 +167,18 @@ class TrialRunner:
         log_text = read_log(self.run_folder.log(number), raw.log_start)
         outcome, failure, passes = verdict.judge(raw, log_text, self.spec.deadlines, self.prompt_set.num_prompts)
         phases = verdict.phases_of(raw)
-        write_samples(raw.samples, self.run_folder.samples(number), raw.started_t)
+        if raw.gpu_samples:
+            write_gpu_samples(raw.gpu_samples, self.run_folder.samples(number), raw.started_t)
+        else:
+            write_samples(raw.samples, self.run_folder.samples(number), raw.started_t)
         said = raw.of("engine")
         facts = {**facts_in(log_text), **_present(said[-1].get("facts", {}) if said else {})}
         engine_notes = facts.pop("notes", [])
         measurements = measure(passes, phases)
+        excess = verdict.over_budget(outcome, measurements["peak_memory_bytes"], self.limit_bytes)
+        if excess is not None:
+            outcome, failure = Outcome.OVER_BUDGET, excess
+        violations = verdict.violations(self.spec.constraints, measurements, {**config, **facts})
         timed = [one for one in passes if one.kind == "timed"]
         return TrialRecord(
             trial=number,
@@ -148,7 +188,7 @@ class TrialRunner:
             outcome=outcome,
             failure=failure,
             measurements=measurements,
-            constraint_violations=self._violations(measurements, config, facts) if outcome.is_measured else {},
+            constraint_violations=violations if outcome.is_measured else {},
             passes=passes,
             engine=EngineFacts(
                 name=self.spec.engine,
@@ -163,7 +203,11 @@ class TrialRunner:
                 source=displayed_path(self.prompt_set.source),
                 input_tokens=sum(timed[0].requests.input_tokens) if timed else None,
             ),
-            hardware={"profile": self.hardware, "memory_source": raw.memory_source or None},
+            hardware={
+                "profile": self.hardware,
+                "memory_source": raw.memory_source or None,
+                **({} if self._gpus is None else self._gpus.facts()),
+            },
             environment={
                 "worker_start": raw.how,
                 "fork_blocker": self.fork_blocker if raw.how == "cold" else None,
@@ -171,7 +215,10 @@ class TrialRunner:
                 "notes": [*engine_notes, *notes],
             },
             phases=phases,
-            warnings=verdict.warnings_of(raw, passes, self.prompt_set.output_tokens),
+            warnings=[
+                *verdict.warnings_of(raw, passes, self.prompt_set.output_tokens),
+                *(self._gpus.warnings if self._gpus is not None else ()),
+            ],
             started_at=started_at,
             duration_s=round(raw.ended_t - raw.started_t, 6),
         )
@@ -182,20 +229,6 @@ class TrialRunner:
         if self.spec.environment:
             recorded["environment"] = {name: _redacted(name, value) for name, value in self.spec.environment.items()}
         return recorded
-
-    def _violations(
-        self, measurements: dict[str, Any], config: Mapping[str, Any], facts: Mapping[str, Any]
-    ) -> dict[str, float]:
-        """By constraint text. What wasn't measured can't be shown to keep its bound, so it counts as violated."""
-        violations = {}
-        for constraint in self.spec.constraints:
-            name = constraint.quantity
-            value = value_of(measurements, name) if constraint.is_metric else facts.get(name, config.get(name))
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                violations[constraint.text] = constraint.violation(value)
-            else:
-                violations[constraint.text] = 1.0
-        return violations
 
 
 def _present(facts: Mapping[str, Any]) -> dict[str, Any]:

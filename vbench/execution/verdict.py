@@ -6,15 +6,19 @@ A trial completed only if it said `done` exactly once, its passes are sound, and
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vbench.execution.failures import classify, clean_line
 from vbench.execution.memory import peak_bytes
 from vbench.execution.runner import RawTrial
+from vbench.hardware.gpu_phases import gpu_phase
+from vbench.hardware.gpu_trial import foreign_warnings
+from vbench.metrics import value_of
 from vbench.outcome import Outcome
 from vbench.records.record import Failure, Pass, Phase
-from vbench.spec.types import Deadlines
+from vbench.spec.types import Constraint, Deadlines
+from vbench.units import MIB
 
 _SIGKILL = 9
 _LOG_ADVICE = "read the trial's log (`vbench show` prints its last lines)"
@@ -58,6 +62,8 @@ def phases_of(raw: RawTrial) -> list[Phase]:
     """The trial's phases from its start, each ending where the next begins, with the memory peak within it."""
     marks: list[tuple[str, int, float]] = [("start", 0, raw.started_t)]
     marks += [(str(m["name"]), int(m.get("index", 0)), float(m["t"])) for m in raw.of("phase")]
+    if raw.closed_t is not None:
+        marks.append(("after_close", 0, raw.closed_t))
     ends = [t for _, _, t in marks[1:]] + [raw.ended_t]
     return [
         Phase(
@@ -66,9 +72,41 @@ def phases_of(raw: RawTrial) -> list[Phase]:
             start_s=round(start - raw.started_t, 6),
             end_s=round(end - raw.started_t, 6),
             peak_memory_bytes=peak_bytes(raw.samples, start, end),
+            gpus=[one.as_json() for one in gpu_phase(raw.gpu_samples, start, end)] or None,
         )
         for (name, index, start), end in zip(marks, ends, strict=True)
     ]
+
+
+def over_budget(outcome: Outcome, peak: int | None, limit_bytes: int | None) -> Failure | None:
+    """The failure of a completed trial whose peak (bytes, of the fullest GPU) passed the limit; None where it didn't.
+
+    A peak that couldn't be measured passes nothing.
+    """
+    if outcome is not Outcome.COMPLETED or limit_bytes is None or peak is None or peak <= limit_bytes:
+        return None
+    return Failure(
+        failure_class="over_budget",
+        evidence=f"peak {peak / MIB:,.1f} MiB is over the budget of {limit_bytes / MIB:,.1f} MiB by "
+        f"{(peak - limit_bytes) / MIB:,.1f} MiB",
+        advice="lower the KV space (gpu_memory_utilization, kv_cache_memory_bytes), max_num_seqs or "
+        "max_num_batched_tokens, or quantize",
+    )
+
+
+def violations(
+    constraints: Sequence[Constraint], measurements: dict[str, Any], settings: Mapping[str, Any]
+) -> dict[str, float]:
+    """By constraint text. What wasn't measured can't be shown to keep its bound, so it counts as violated."""
+    found = {}
+    for constraint in constraints:
+        name = constraint.quantity
+        value = value_of(measurements, name) if constraint.is_metric else settings.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[constraint.text] = constraint.violation(value)
+        else:
+            found[constraint.text] = 1.0
+    return found
 
 
 def warnings_of(raw: RawTrial, passes: Sequence[Pass], output_tokens: int | None) -> list[str]:
@@ -91,7 +129,7 @@ def warnings_of(raw: RawTrial, passes: Sequence[Pass], output_tokens: int | None
         warnings.append(f"{len(raw.leftovers)} process(es) outlived the trial and were ended")
     if raw.timed_out is not None and raw.of("done"):
         warnings.append("the worker didn't end by itself after its last result and was killed")
-    return warnings
+    return [*warnings, *foreign_warnings(raw.gpu_samples), *raw.gpu_warnings]
 
 
 def _last_phase(raw: RawTrial) -> str:

@@ -67,13 +67,16 @@ class Pass(_Stored):
 
 
 class Phase(_Stored):
-    """A stretch of the trial: start, import, load, warmup, pass, close. `index` counts within a name."""
+    """A stretch of the trial: start, import, load, warmup, pass, close, and after_close (waiting for the GPUs' memory).
+    `index` counts within a name."""
 
     name: str
     index: int = 0
     start_s: float
     end_s: float
     peak_memory_bytes: int | None = None
+    gpus: list[dict[str, Any]] | None = None
+    """Each GPU in this phase (`hardware.gpu_phases.GpuPhase`): peaks, power, energy, clocks; null without GPUs."""
 
 
 class EngineFacts(_Stored):
@@ -122,12 +125,14 @@ class TrialRecord(_Stored):
     engine: EngineFacts
     prompt_set: PromptSetFacts
     hardware: dict[str, Any] = Field(default_factory=dict)
-    """`profile` and what it stands for; how memory was measured (`memory_source`)."""
+    """`profile` and what it stands for; how memory was measured (`memory_source`); on GPUs `gpus` and `driver`."""
     environment: dict[str, Any] = Field(default_factory=dict)
     """Environment variables that were set for the trial, the way the worker was started, versions that matter."""
     phases: list[Phase] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     """What makes the numbers less trustworthy, as sentences with advice."""
+    estimate: dict[str, Any] | None = None
+    """What the planner expected before the trial: `verdict`, `reason`, `per_gpu` bytes, `kv_blocks`, …; null without."""
     started_at: str
     """UTC, ISO 8601; a label, never used in arithmetic."""
     duration_s: float | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vbench.analysis.answer import Answer, find_answer
 from vbench.analysis.effects import ParameterEffect, effects
+from vbench.analysis.estimates import check_estimates
 from vbench.analysis.failures import FailureGroup, group_failures
 from vbench.analysis.timing import TimeSplit, time_split
 from vbench.metrics import value_of
@@ -57,6 +58,7 @@ class Page:
     effects_table: tables.Table
     splits: tuple[TimeSplit, ...]
     failures: tuple[FailureGroup, ...]
+    estimates: tables.Table
     warnings: tables.Table
     trials: tables.Table
     metrics: tables.Table
@@ -91,6 +93,7 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         effects_table=tables.effects_table(found, contents.objective.metric, answer.best),
         splits=tuple(split for split in map(time_split, records) if split.total_s > 0),
         failures=tuple(group_failures(records)),
+        estimates=tables.estimates_table(check_estimates(records)),
         warnings=tables.warnings_table(records),
         trials=tables.trials_table(records, answer, names),
         metrics=tables.metrics_table(),

@@ -8,12 +8,13 @@ from typing import Any
 
 from vbench.analysis.answer import Answer
 from vbench.analysis.effects import ParameterEffect
+from vbench.analysis.estimates import Compared, EstimateCheck
 from vbench.analysis.ranking import objective_value
 from vbench.analysis.statistics import interval_of
 from vbench.metrics import METRICS, value_of
 from vbench.records.record import TrialRecord
 from vbench.report.text import MISSING, metric_label, show_bounds, show_metric, show_trials, show_value
-from vbench.units import format_duration
+from vbench.units import format_bytes, format_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,37 @@ def warnings_table(records: Sequence[TrialRecord]) -> Table:
             trials.setdefault(warning, []).append(record.trial)
     rows = tuple(Row(cells=(warning, show_trials(numbers))) for warning, numbers in trials.items())
     return Table(columns=("Warning", "Trials"), rows=rows)
+
+
+def estimates_table(checks: Sequence[EstimateCheck]) -> Table:
+    """What the planner expected beside what the engine said."""
+    columns = ("Trial", "Verdict", "Weights planned", "reported", "off", "KV tokens planned", "reported", "off")
+    rows = tuple(
+        Row(
+            cells=(
+                str(one.trial),
+                one.verdict,
+                *(_size(value) for value in (one.weights.planned, one.weights.reported)),
+                _off(one.weights),
+                *(_count(value) for value in (one.kv_tokens.planned, one.kv_tokens.reported)),
+                _off(one.kv_tokens),
+            )
+        )
+        for one in checks
+    )
+    return Table(columns=columns, rows=rows, numeric=frozenset((0, 2, 3, 4, 5, 6, 7)))
+
+
+def _size(num_bytes: float | None) -> str:
+    return MISSING if num_bytes is None else format_bytes(num_bytes)
+
+
+def _count(value: float | None) -> str:
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def _off(compared: Compared) -> str:
+    return MISSING if compared.error is None else f"{compared.error:+.1%}"
 
 
 def metrics_table() -> Table:

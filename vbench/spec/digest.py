@@ -24,6 +24,8 @@ def spec_digest(spec: SweepSpec) -> str:
     the prompt set has a digest of its own.
     """
     fields = {one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in _LEFT_OUT}
+    if spec.emulate is None:
+        del fields["emulate"]  # sweeps without it keep the digest they had before there was one
     plain = _plain(fields, f"{spec.source.parent}/")
     for name in _SEARCH_LEFT_OUT:
         del plain["search"][name]

@@ -141,6 +141,26 @@ class DeadlinesSection(_Section):
     close: Duration = Field(default=Deadlines().close_s, description="Shutting the engine down.", examples=["60s"])
 
 
+class EmulateSection(_Section):
+    """Another card, whose memory and abilities this machine's trials are held to."""
+
+    profile: Text = Field(description="The hardware profile of that card.", examples=["t4"])
+    memory_fraction: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="At most this share of the memory of the card that is here.",
+        examples=[0.625],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise wrong(f"expected keys and values, got {shown(value)}", f"write {{profile: {value}}}")
+        return value
+
+
 class SweepFile(_Section):
     """A vbench sweep: one model, one prompt set, and the engine settings to try."""
 
@@ -157,6 +177,9 @@ class SweepFile(_Section):
         default=None, description="Interpreter that holds the engine. Default: the one that runs vbench."
     )
     hardware: Text = Field(default="auto", description="A hardware profile; auto is this machine.")
+    emulate: EmulateSection | None = Field(
+        default=None, description="Hold trials to another, smaller card.", examples=[{"profile": "t4"}]
+    )
     prompts: PromptsSection = Field(description="The fixed prompts, and how much each generates.")
     engine_args: dict[str, Any] = Field(
         default={}, description="Engine arguments of every trial.", examples=[{"dtype": "float16"}]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # Keys of the plan that this version can't honour yet: silence or "unknown key" would both mislead.
 LATER = {
-    "emulate": "another card can't be emulated yet",
     "mode": "only offline throughput is measured",
     "replicas": "engines side by side can't be tried yet",
 }

@@ -179,6 +179,15 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Emulation:
+    """Another card that trials are held to. `memory_fraction`: that share of this machine's card (as CUDA shows it)
+    is what they may have; None leaves it to the profile's bytes. Where both are given the smaller holds."""
+
+    profile: str
+    memory_fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSpec:
     """A whole sweep, checked and with defaults filled in. Relative paths are resolved against the file's folder."""
 
@@ -190,6 +199,7 @@ class SweepSpec:
     python: str | None = None
     """The interpreter that holds the engine; None means the one that runs vbench."""
     hardware: str = "auto"
+    emulate: Emulation | None = None
     prompts: PromptSpec
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)

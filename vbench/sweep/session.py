@@ -16,6 +16,7 @@ from vbench.analysis import ranking
 from vbench.errors import StoreError
 from vbench.execution import leftovers
 from vbench.execution.trials import Origin, TrialRunner
+from vbench.planner.verdict import Plan
 from vbench.progress import Listener, RunInfo
 from vbench.records import runs
 from vbench.records.record import TrialRecord
@@ -23,8 +24,9 @@ from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
 from vbench.search.base import keeps_parameter_constraints, settings_key
 from vbench.search.make import make_searcher, planned_trials
-from vbench.spec.config import baseline_point
+from vbench.spec.config import baseline_point, effective_config
 from vbench.spec.space import Point, point_of
+from vbench.sweep.planning import estimate_of, refused_record
 from vbench.sweep.prepared import Prepared
 
 
@@ -43,7 +45,7 @@ class Session:
 
     def __init__(
         self, prepared: Prepared, run: RunFolder, store: RecordStore, records: list[TrialRecord], listener: Listener,
-        notes: Sequence[str],
+        notes: Sequence[str], *, is_planned: bool = True,
     ) -> None:  # fmt: skip
         self.prepared, self.spec, self.run = prepared, prepared.spec, run
         self.store, self.records, self.listener, self.notes = store, records, listener, notes
@@ -52,6 +54,7 @@ class Session:
         self.baseline = baseline_point(self.spec)
         self.searcher = make_searcher(self.spec)
         self.tried: set[str] = set()
+        self.planner = prepared.planner() if is_planned else None
         self.best = ranking.best(records, self.spec.objective)
         self.started_t = time.monotonic()
         # What earlier sittings took, start-up included; one that was killed said nothing, but its records do.
@@ -81,9 +84,12 @@ class Session:
         pending = self._read_pending()
         uid = str(self.run_facts["run_uid"])
         prepared = self.prepared
-        with TrialRunner(
-            self.spec, self.run, prepared.prompt_set, prepared.interpreter, prepared.hardware, uid
-        ) as runner:
+        target = prepared.target
+        with target.holding(uid, self.spec.environment) as reserved, TrialRunner(
+            self.spec, self.run, prepared.prompt_set, prepared.interpreter, prepared.hardware, uid,
+            limit_bytes=target.limit_bytes, is_cpu=target.is_cpu, reserved=reserved,
+            passed=lambda config: target.passed(config, prepared.interpreter.engine_version),
+        ) as runner:  # fmt: skip
             is_ready = False
             while len(self.records) < self.planned:
                 if self._is_out_of_time():
@@ -93,10 +99,14 @@ class Session:
                 pending = None
                 if point is None:
                     return "exhausted"
+                plan = self._plan(point)
+                if plan is not None and not plan.verdict.is_tried:
+                    self._refuse(number, point, origin, plan)
+                    continue
                 if not is_ready:  # not before there is something to try: importing an engine takes its time
                     self._make_ready(runner)
                     is_ready = True
-                self._one(runner, number, point, origin)
+                self._one(runner, number, point, origin, plan)
         return "finished"
 
     def _make_ready(self, runner: TrialRunner) -> None:
@@ -113,10 +123,28 @@ class Session:
         origin: Origin = "search" if self.spec.parameters else "run"
         return self.searcher.ask(number, self._is_allowed), origin
 
-    def _one(self, runner: TrialRunner, number: int, point: Point, origin: Origin) -> None:
+    def _plan(self, point: Point) -> Plan | None:
+        return None if self.planner is None else self.planner.plan(effective_config(self.spec, point.settings))
+
+    def _refuse(self, number: int, point: Point, origin: Origin, plan: Plan) -> None:
+        """Record what the planner says can't run; it counts as a trial, and the search hears of it."""
+        self.listener.trial_started(number, point, origin)
+        record = refused_record(
+            plan, number=number, point=point, origin=origin, config=effective_config(self.spec, point.settings),
+            engine=self.prepared.engine_facts, prompt_set=self.prepared.prompt_facts,
+            hardware={"profile": self.prepared.hardware, "memory_source": None},
+        )  # fmt: skip
+        self._keep(record, point)
+
+    def _one(self, runner: TrialRunner, number: int, point: Point, origin: Origin, plan: Plan | None) -> None:
         runs.write_json_atomic(self.run.pending_json, {"trial": number, "parameters": dict(point.parameters)})
         self.listener.trial_started(number, point, origin)
         record = runner.run(number, point, origin, self.listener.trial_event)
+        if plan is not None:
+            record = record.model_copy(update={"estimate": estimate_of(plan)})
+        self._keep(record, point)
+
+    def _keep(self, record: TrialRecord, point: Point) -> None:
         self.store.append(record)
         self.run.pending_json.unlink(missing_ok=True)
         self.records.append(record)
@@ -127,6 +155,8 @@ class Session:
     def _learn(self, record: TrialRecord, settings: Mapping[str, Any] | None) -> None:
         if settings is not None:
             self.tried.add(settings_key(settings))
+            if self.planner is not None:
+                self.planner.learn(record, settings)
         self.searcher.tell(record)
 
     def _settings_of(self, record: TrialRecord) -> Mapping[str, Any] | None:

@@ -28,8 +28,10 @@ def run_sweep(
     *,
     force_new: bool = False,
     overrides: Sequence[str] = (),
+    is_planned: bool = True,
 ) -> SweepResult:
     """Run the sweep, or go on with the latest of its runs that is the same sweep: same digest, whatever ran since.
+    With `is_planned` a configuration that the planner says can't run is recorded so instead of started.
     `overrides` are the `--set` values in `prepared`, kept with a new run: its sweep.yaml is the file without them.
 
     An interrupt (KeyboardInterrupt, Interrupted) passes through after the running trial was ended; what was measured is
@@ -38,9 +40,8 @@ def run_sweep(
     run, notes = _find_or_create(prepared, results_root, force_new, overrides)
     with run.lock(), RecordStore(run.trials_jsonl) as store:
         read = store.read()
-        session = Session(
-            prepared, run, store, list(read.records), listener, [*notes, *store.repairs, *read.messages()]
-        )
+        said = [*notes, *store.repairs, *read.messages()]
+        session = Session(prepared, run, store, list(read.records), listener, said, is_planned=is_planned)
         return session.run_all()
 
 

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 
 def describe() -> Dict[str, Any]:
-    """`{engine, version, platform, arguments: {name: {type, choices}}, speculative_keys, speculative_methods}`."""
+    """`{engine, version, platform, arguments: {name: {type, choices}}, nested_keys, quantization_min_capability}`."""
     import vllm
     from vllm.engine.arg_utils import EngineArgs
     from vllm.platforms import current_platform
@@ -28,6 +28,7 @@ def describe() -> Dict[str, Any]:
         "version": vllm.__version__,
         "platform": str(current_platform.device_type or "unknown"),
         "arguments": arguments,
+        "quantization_min_capability": _quantization_min_capability(),
         **_speculative(),
     }
 
@@ -51,6 +52,21 @@ def _known_choices() -> Dict[str, List[str]]:
         found["quantization"] = list(QUANTIZATION_METHODS)
     except ImportError:
         pass
+    return found
+
+
+def _quantization_min_capability() -> Dict[str, Optional[int]]:
+    """By method, the least compute capability × 10 (75); None where the engine doesn't say. Empty without a list."""
+    try:
+        from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS, get_quantization_config
+    except ImportError:
+        return {}
+    found: Dict[str, Optional[int]] = {}
+    for name in QUANTIZATION_METHODS:
+        try:
+            found[str(name)] = int(get_quantization_config(name).get_min_capability())
+        except Exception:  # one method's missing library says nothing of the others
+            found[str(name)] = None
     return found
 
 

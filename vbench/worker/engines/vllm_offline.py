@@ -195,7 +195,7 @@ def _facts(llm: Any) -> Dict[str, Any]:
         "max_model_len": getattr(model, "max_model_len", None),
         "block_size": block_size,
         "num_gpu_blocks": blocks,
-        "kv_cache_tokens": blocks * block_size if blocks and block_size else None,
+        "kv_cache_tokens": _kv_cache_tokens(cache),
         "kv_cache_dtype": str(getattr(cache, "cache_dtype", "")),
         "enable_prefix_caching": getattr(cache, "enable_prefix_caching", None),
         "gpu_memory_utilization": getattr(cache, "gpu_memory_utilization", None),
@@ -207,6 +207,15 @@ def _facts(llm: Any) -> Dict[str, Any]:
         "num_speculative_tokens": getattr(speculative, "num_speculative_tokens", None),
     }
     return {name: value for name, value in facts.items() if isinstance(value, (str, int, float, bool, type(None)))}
+
+
+def _kv_cache_tokens(cache: Any) -> Optional[int]:
+    """As the engine says it where it does; blocks × block size counts the groups of a hybrid model wrongly."""
+    said = getattr(cache, "kv_cache_size_tokens", None)
+    if isinstance(said, int) and said > 0:
+        return said
+    blocks, block_size = getattr(cache, "num_gpu_blocks", None), getattr(cache, "block_size", None)
+    return blocks * block_size if blocks and block_size else None
 
 
 def _count_weights(counts: List[int]) -> None:
