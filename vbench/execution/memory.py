@@ -19,8 +19,11 @@ from typing import Protocol
 import psutil
 
 SAMPLE_INTERVAL_S = 0.1
-_MAX_DUTY = 0.02  # of one core, for walking page tables: a large engine is walked more rarely, not slowed down
+# Walking page tables slows the walked process down (2 % of a core cost forked trials 3 % of their throughput here), so
+# it is rationed: this share of one core, and sooner only while files are being mapped, as in loading.
+_MAX_DUTY = 0.004
 _MIN_WALK_INTERVAL_S = 0.25
+_FILE_GROWTH = 0.05
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -49,9 +52,9 @@ class ProcessTreeMemory:
     adds the other half (the keeper's PSS less what is private to it), so that a forked trial reads like the same one
     in a process of its own.
 
-    Reading PSS walks every page table (tens of milliseconds for a loaded engine), so it is done seldom; in between, the
-    change of anonymous resident memory since then (statm, a tenth of a millisecond) is added to it, and what is private
-    to processes that have started since (an engine's ranks).
+    Reading PSS walks every page table (tens of milliseconds for a loaded engine), so it is done seldom: again when more
+    files have been mapped, else at a small duty. In between, the change of anonymous resident memory since then (statm,
+    a tenth of a millisecond) is added to it, and what is private to processes that started since (an engine's ranks).
     """
 
     name = "process tree PSS"
@@ -62,42 +65,53 @@ class ProcessTreeMemory:
         self._pids: list[int] = [pid]
         self._pss_bytes: int | None = None
         self._anonymous_at_walk = 0
+        self._mapped_at_walk = 0
         self._next_walk = float("-inf")
         self._next_look = float("-inf")
 
     def read(self) -> tuple[int | None, int]:
         now = time.monotonic()
-        if now >= self._next_walk:
+        resident = self._resident()
+        mapped = sum(files for _, files in resident)
+        is_loading = mapped > self._mapped_at_walk * (1 + _FILE_GROWTH)
+        if now >= self._next_walk or (is_loading and now >= self._next_look):
             self._walk()
             cost_s = time.monotonic() - now
             self._next_walk = time.monotonic() + max(_MIN_WALK_INTERVAL_S, cost_s / _MAX_DUTY)
             self._next_look = time.monotonic() + _MIN_WALK_INTERVAL_S
+            resident = self._resident()
         elif now >= self._next_look:
             self._add_new_processes()
             self._next_look = time.monotonic() + _MIN_WALK_INTERVAL_S
-        resident = [size for pid in self._pids if (size := _anonymous_bytes(pid)) is not None]
+            resident = self._resident()
         if self._pss_bytes is None or not resident:
             return None, len(resident)
-        return max(0, self._pss_bytes + sum(resident) - self._anonymous_at_walk), len(resident)
+        anonymous = sum(anonymous for anonymous, _ in resident)
+        return max(0, self._pss_bytes + anonymous - self._anonymous_at_walk), len(resident)
+
+    def _resident(self) -> list[tuple[int, int]]:
+        return [sizes for pid in self._pids if (sizes := _read_statm(pid)) is not None]
 
     def _walk(self) -> None:
         self._pids = [self._root, *_descendants(self._root)]
-        resident = [size for pid in self._pids if (size := _anonymous_bytes(pid)) is not None]
+        resident = self._resident()
         readings = [memory[0] for pid in self._pids if (memory := _read_rollup(pid)) is not None]
         keeper = _read_rollup(self._keeper_pid) if self._keeper_pid is not None else None
         shared_bytes = keeper[0] - keeper[1] if keeper is not None else 0
         self._pss_bytes = sum(readings) + shared_bytes if readings else None
-        self._anonymous_at_walk = sum(resident)
+        self._anonymous_at_walk = sum(anonymous for anonymous, _ in resident)
+        self._mapped_at_walk = sum(files for _, files in resident)
 
     def _add_new_processes(self) -> None:
         for pid in _descendants(self._root):
             if pid in self._pids or self._pss_bytes is None:
                 continue
-            memory, anonymous_bytes = _read_rollup(pid), _anonymous_bytes(pid)
-            if memory is not None and anonymous_bytes is not None:
+            memory, sizes = _read_rollup(pid), _read_statm(pid)
+            if memory is not None and sizes is not None:
                 self._pids.append(pid)
                 self._pss_bytes += memory[1]
-                self._anonymous_at_walk += anonymous_bytes
+                self._anonymous_at_walk += sizes[0]
+                self._mapped_at_walk += sizes[1]
 
 
 class UnmeasuredMemory:
@@ -121,13 +135,14 @@ def _descendants(pid: int) -> list[int]:
         return []
 
 
-def _anonymous_bytes(pid: int) -> int | None:
+def _read_statm(pid: int) -> tuple[int, int] | None:
+    """Resident bytes of a process: anonymous, and of mapped files; None when it ended, or is a zombie."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:
             _, resident, shared, *_ = map(int, file.read().split())
     except (OSError, ValueError):
         return None
-    return (resident - shared) * _PAGE_BYTES or None  # a zombie has none
+    return ((resident - shared) * _PAGE_BYTES, shared * _PAGE_BYTES) if resident else None
 
 
 def _read_rollup(pid: int) -> tuple[int, int] | None:

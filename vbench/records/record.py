@@ -132,7 +132,7 @@ class TrialRecord(_Stored):
     warnings: list[str] = Field(default_factory=list)
     """What makes the numbers less trustworthy, as sentences with advice."""
     estimate: dict[str, Any] | None = None
-    """What the planner expected before the trial: `verdict`, `reason`, `per_gpu` bytes, `kv_blocks`, …; null without."""
+    """What the planner expected: `verdict`, `reason`, `per_gpu` bytes, `kv_blocks`, …; null if not planned."""
     started_at: str
     """UTC, ISO 8601; a label, never used in arithmetic."""
     duration_s: float | None = None

@@ -155,7 +155,7 @@ class Session:
     def _learn(self, record: TrialRecord, settings: Mapping[str, Any] | None) -> None:
         if settings is not None:
             self.tried.add(settings_key(settings))
-            if self.planner is not None:
+            if self.planner is not None and self.prepared.target.is_as_planned:
                 self.planner.learn(record, settings)
         self.searcher.tell(record)
 

@@ -19,6 +19,7 @@ from vbench.search.make import planned_trials
 from vbench.spec.digest import spec_digest
 from vbench.sweep.prepared import Prepared
 from vbench.sweep.session import Session, SweepResult
+from vbench.sweep.target import target_facts
 
 
 def run_sweep(
@@ -40,7 +41,7 @@ def run_sweep(
     run, notes = _find_or_create(prepared, results_root, force_new, overrides)
     with run.lock(), RecordStore(run.trials_jsonl) as store:
         read = store.read()
-        said = [*notes, *store.repairs, *read.messages()]
+        said = [*notes, *prepared.target.notes, *store.repairs, *read.messages()]
         session = Session(prepared, run, store, list(read.records), listener, said, is_planned=is_planned)
         return session.run_all()
 
@@ -101,6 +102,7 @@ def _create(prepared: Prepared, results_root: Path, overrides: Sequence[str]) ->
             "search_method": spec.search.method,
             "seed": spec.search.seed,
             "hardware": prepared.hardware,
+            "target": dict(target_facts(prepared.target)),
             "overrides": [_without_secrets(override) for override in overrides],
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "vbench_version": vbench_version(),
