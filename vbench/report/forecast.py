@@ -31,7 +31,8 @@ def forecast_view(made: Forecast, limit: int) -> RenderableType:
     parts += [Text(f"note: {note}", style="yellow") for note in made.notes]
     tried = sorted((one for one in made.configurations if one.plan.verdict.is_tried), key=_usefulness)
     if tried:
-        parts += [Text(), _tried_table(tried[:limit], made.budget.is_cpu), *_more(len(tried), limit)]
+        groups = _alike(tried)
+        parts += [Text(), _tried_table(groups[:limit], made.budget.is_cpu), *_more(len(groups), limit)]
         parts.append(Text(_LEGEND, style="dim"))
     refused = _by_reason([one for one in made.configurations if not one.plan.verdict.is_tried])
     if refused:
@@ -57,15 +58,26 @@ def _usefulness(one: Planned) -> tuple[int, int]:
     return _ORDER[one.plan.verdict], -tokens
 
 
-def _tried_table(rows: Sequence[Planned], is_cpu: bool) -> Table:
+def _alike(tried: Sequence[Planned]) -> list[list[Planned]]:
+    """Configurations that the planner can't tell apart, in one row: a number of draft tokens changes no byte."""
+    groups: dict[object, list[Planned]] = {}
+    for one in tried:
+        plan = one.plan
+        key = (plan.verdict, plan.per_gpu, plan.max_model_len, plan.concurrency, plan.reason)
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
+def _tried_table(groups: Sequence[Sequence[Planned]], is_cpu: bool) -> Table:
     table = Table(title="Would be tried", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("Verdict", no_wrap=True)
+    table.add_column("How many", justify="right", no_wrap=True)
     table.add_column("Settings", ratio=1)
     for name in ("Weights", "KV tokens", "At once", "Needs" if is_cpu else "Needs per GPU"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Note", max_width=34)
-    for one in rows:
-        plan, numbers = one.plan, one.plan.per_gpu
+    for group in groups:
+        plan, numbers = group[0].plan, group[0].plan.per_gpu
         cells = [MISSING] * 4
         if numbers is not None:
             at_once = MISSING if plan.concurrency is None else f"{plan.concurrency:.1f} × {plan.max_model_len:,}"
@@ -73,7 +85,7 @@ def _tried_table(rows: Sequence[Planned], is_cpu: bool) -> Table:
             cells = [format_bytes(numbers.weights_bytes), f"{numbers.kv_tokens:,}", at_once, needs]
         note = plan.reason if plan.verdict is Verdict.UNCERTAIN else ""
         verdict = Text(plan.verdict.value, style=_STYLES[plan.verdict])
-        table.add_row(verdict, Text(_settings(one)), *cells, Text(printable(note), style="dim"))
+        table.add_row(verdict, str(len(group)), Text(_settings(*group)), *cells, Text(printable(note), style="dim"))
     return table
 
 
@@ -103,10 +115,13 @@ def _refused_table(groups: Sequence[Sequence[Planned]]) -> Table:
     return table
 
 
-def _settings(one: Planned) -> str:
-    words = [f"{name.rpartition('.')[2]}={show_value(value)}" for name, value in one.point.parameters.items()]
-    if not words:
-        words = [f"{name}={show_value(value)}" for name, value in one.point.settings.items()]
+def _settings(*alike: Planned) -> str:
+    """`max_num_seqs=16 quantization=awq|gptq`: the chosen parameters, with every value that those alike have."""
+    values: dict[str, dict[str, None]] = {}
+    for one in alike:
+        for name, value in (one.point.parameters or one.point.settings).items():
+            values.setdefault(name.rpartition(".")[2], {})[show_value(value)] = None
+    words = [f"{name}={'|'.join(seen)}" for name, seen in values.items()]
     return printable(" ".join(words) or "the file's own arguments")
 
 
