@@ -46,6 +46,8 @@ class Page:
     is_fake: bool
     subtitle: tuple[str, ...]
     description: str
+    emulation: tuple[str, ...]
+    """What stood in for what, and what that can't show; empty for a run that emulated nothing."""
     answer: Answer
     headline: str
     facts: tuple[Fact, ...]
@@ -81,6 +83,7 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         is_fake=answer.is_fake,
         subtitle=_subtitle(contents, records),
         description=str(contents.run.get("description") or ""),
+        emulation=_emulation(contents),
         answer=answer,
         headline=summary_headline(answer),
         facts=summary_facts(answer, records),
@@ -102,6 +105,14 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         run_facts=tables.facts_table(facts),
         sweep_yaml=contents.sweep_yaml,
     )
+
+
+def _emulation(contents: RunContents) -> tuple[str, ...]:
+    target = contents.run.get("target")
+    if not isinstance(target, dict) or not target.get("is_emulated"):
+        return ()
+    notes = target.get("notes")
+    return tuple(str(note) for note in notes) if isinstance(notes, list) and notes else ("emulated hardware",)
 
 
 def _subtitle(contents: RunContents, records: Sequence[TrialRecord]) -> tuple[str, ...]:
