@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,15 @@ def test_there_are_sweeps_and_an_example() -> None:
     assert EXAMPLES
 
 
+@pytest.fixture(scope="module")
+def models() -> None:
+    """The folders that sweeps/demo.yaml names; made once, in seconds."""
+    subprocess.run([sys.executable, "tools/demo_model.py"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_a_shipped_sweep_reads(path: Path, tiny_model: Path) -> None:  # noqa: ARG001  (the demo's models are made too)
+def test_a_shipped_sweep_reads(path: Path) -> None:
     assert load_spec(path).parameters
 
 

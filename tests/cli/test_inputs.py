@@ -71,7 +71,12 @@ def test_a_faulty_file_is_told_where_and_what_to_do(vbench: Vbench, text: str, c
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a GPU")
 def test_a_card_that_is_not_here_is_exit_code_3(vbench: Vbench) -> None:
-    refused(vbench, ["sweep", vbench.write(f"{BASE}hardware: t4\n")], 3, ["t4 needs an NVIDIA GPU", "vbench plan", "vbench sweep sweeps/demo.yaml"])
+    refused(
+        vbench,
+        ["sweep", vbench.write(f"{BASE}hardware: t4\n")],
+        3,
+        ["t4 needs an NVIDIA GPU", "vbench plan", "vbench sweep sweeps/demo.yaml"],
+    )
 
 
 @pytest.mark.parametrize(

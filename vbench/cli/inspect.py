@@ -77,7 +77,7 @@ def best(
 
 def list_runs(results: Results = DEFAULT_RESULTS) -> None:
     """List the runs, newest first."""
-    from vbench.cli.listeners import make_console
+    from vbench.cli.wording import make_console
     from vbench.records.runs import find_runs
 
     runs = find_runs(results)
@@ -104,7 +104,7 @@ def show(
     vbench show demo 7             all about trial 7 of the latest run of the sweep `demo`
     vbench show 7                  all about trial 7 of the latest run
     """
-    from vbench.cli.listeners import make_console
+    from vbench.cli.wording import make_console
     from vbench.records.runs import resolve_run
     from vbench.report.contents import read_run
     from vbench.report.terminal import summary_panel, trial_details, trials_table
@@ -171,7 +171,7 @@ def _runs_table(folders: Sequence[RunFolder], width: int) -> Table:
 def _cells(folder: RunFolder) -> list[str]:
     from vbench.analysis.ranking import best as best_of
     from vbench.analysis.ranking import objective_value
-    from vbench.cli.listeners import show_value
+    from vbench.cli.wording import show_value
     from vbench.report.contents import read_run
 
     name = f"{folder.sweep}/{folder.run_id}"

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vbench.cli.listeners import (
+from vbench.cli.wording import (
     PHASES,
     STOPPING,
     Eta,

@@ -45,7 +45,7 @@ def plan(
     if as_json:
         typer.echo(json.dumps({"configurations": [_entry(one) for one in made.configurations]}, allow_nan=False))
     else:
-        from vbench.cli.listeners import make_console
+        from vbench.cli.wording import make_console
         from vbench.report.forecast import forecast_view
 
         make_console(sys.stdout, pipe_width=140).print(forecast_view(made, limit))

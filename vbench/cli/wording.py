@@ -1,0 +1,151 @@
+"""The words of a sweep in the terminal, shared by its listeners and by the commands that read: settings, results, time
+left, and the ending with the next commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from vbench.analysis.ranking import best
+from vbench.cli.options import DEFAULT_RESULTS
+from vbench.metrics import metric_of, value_of
+from vbench.outcome import Outcome
+from vbench.progress import RunInfo
+from vbench.records.record import TrialRecord
+from vbench.records.runs import RunFolder
+from vbench.report.text import printable
+from vbench.report.text import show_value as show_setting
+from vbench.spec.config import displayed_path
+from vbench.spec.types import Objective
+from vbench.units import format_bytes, format_duration, format_number
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STOPPING = "stopping (Ctrl-C again ends at once)"
+PIPE_WIDTH = 100
+"""Columns where there is no terminal to ask."""
+PHASES = {
+    "start": "starting",
+    "import": "importing the engine",
+    "load": "loading the model",
+    "warmup": "warming up",
+    "pass": "measuring",
+    "close": "closing",
+}
+
+
+def describe_point(parameters: dict[str, Any] | Any) -> str:
+    """`max_num_seqs=8 quantization=awq`, by the last part of each dotted name; `engine defaults` for none."""
+    words = [f"{name.rpartition('.')[2]}={show_setting(value)}" for name, value in parameters.items()]
+    return " ".join(words) or "the file's own arguments"
+
+
+def show_value(name: str, value: float | None) -> str:
+    """A measurement with its unit; `–` when there is none."""
+    metric = metric_of(name)
+    if value is None or not metric.unit:
+        return format_number(value)
+    return format_bytes(value) if metric.unit == "B" else f"{format_number(value)} {metric.unit}"
+
+
+def describe_result(record: TrialRecord, objective: Objective, *, has_evidence: bool = True) -> str:
+    """One line: the objective and what it cost, or how the trial failed, with the engine's own words or without."""
+    value = show_value(objective.metric, value_of(record.measurements, objective.metric))
+    if record.outcome is Outcome.COMPLETED:
+        broken = [text for text, violation in record.constraint_violations.items() if violation > 0]
+        suffix = f"  violates {', '.join(broken)}" if broken else ""
+        peak = format_bytes(value_of(record.measurements, "peak_memory_bytes"))
+        return f"{value}  peak {peak}  in {format_duration(record.duration_s)}{suffix}"
+    failure = record.failure
+    reason = f" ({failure.failure_class})" if failure else ""
+    if failure and has_evidence:
+        reason += f": {printable(failure.evidence)}"
+    return f"{record.outcome.replace('_', ' ')}{reason}"
+
+
+class Eta:
+    """Time left, from what the trials of this run took so far; None before the first has ended."""
+
+    def __init__(self, planned: int, records: Sequence[TrialRecord]) -> None:
+        self.planned = planned
+        self.durations = [record.duration_s for record in records if record.duration_s is not None]
+        self.done = len(records)
+
+    def add(self, record: TrialRecord) -> None:
+        """Count a trial that ended."""
+        self.done += 1
+        if record.duration_s is not None:
+            self.durations.append(record.duration_s)
+
+    def seconds_left(self, running_s: float = 0.0) -> float | None:
+        """Estimated seconds until the last planned trial has ended; `running_s` is how long the current one has run."""
+        if not self.durations:
+            return None
+        mean_s = sum(self.durations) / len(self.durations)
+        return (self.planned - self.done) * mean_s - min(running_s, mean_s)
+
+
+def pass_rate(message: dict[str, Any]) -> str:
+    """`812 tok/s` of a pass message; `–` when it can't be computed."""
+    requests = message.get("requests") or {}
+    tokens = sum(requests.get("output_tokens") or [0])
+    duration_s = message.get("duration_s") or 0.0
+    return show_value("output_throughput_tok_s", tokens / duration_s if duration_s > 0 else None)
+
+
+def describe_work(info: RunInfo) -> str:
+    """`vllm 0.32.0 on cpu, model org/name, 16 prompts × 48 tokens`."""
+    prompts = info.spec.prompts
+    tokens = f"{prompts.output_tokens}" if prompts.output_tokens is not None else f"up to {prompts.max_tokens}"
+    model = displayed_path(info.spec.model)
+    return f"{info.engine} on {info.hardware}, model {model}, {info.num_prompts} prompts × {tokens} tokens"
+
+
+def describe_earlier(info: RunInfo) -> str:
+    """What earlier sessions did, and what that means for this one."""
+    if info.is_complete:
+        num_trials = len(info.records)
+        return (
+            f"nothing left to do: {num_trials} trials are done. --trials with a larger number adds to them, --new "
+            "starts over"
+        )
+    return f"going on: {len(info.records)} of {info.planned_trials} trials are done"
+
+
+def make_console(stream: TextIO, *, pipe_width: int = PIPE_WIDTH) -> Console:
+    """A console for the stream; where it is no terminal, as wide as `pipe_width` and without control codes."""
+    from rich.console import Console
+
+    class PipeAwareConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would end the process with exit code 1
+
+    console = PipeAwareConsole(file=stream)
+    if not console.is_terminal:
+        console.width = pipe_width
+    return console
+
+
+def print_ending(console: Console, info: RunInfo, run: RunFolder, records: Sequence[TrialRecord], status: str) -> None:
+    """The answer in a box, then the next commands."""
+    from vbench.report.terminal import summary_panel
+
+    if status == "interrupted":
+        return
+    if records:
+        console.print(summary_panel(records, info.spec.objective))
+    reasons = {
+        "out_of_time": "the time budget is spent; go on with a larger `--timeout`",
+        "exhausted": "every allowed configuration was tried",
+    }
+    if status in reasons:
+        console.print(f"{len(records)} of {info.planned_trials} trials: {reasons[status]}", highlight=False)
+    if not records:
+        return
+    name = f"{run.sweep}/{run.run_id}"
+    root = "" if run.path.parent.parent == DEFAULT_RESULTS else f" --results {run.path.parent.parent}"
+    next_steps = [f"vbench report {name}{root}", f"vbench show {name}{root}"]
+    if best(records, info.spec.objective) is not None:
+        next_steps.insert(1, f"vbench best {name} --as serve{root}")
+    console.print("\n".join(next_steps), highlight=False, markup=False, style="dim", soft_wrap=True)
