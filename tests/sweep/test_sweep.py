@@ -141,7 +141,7 @@ def test_the_time_budget_ends_a_sweep_and_more_of_it_goes_on(sweep: Sweeps) -> N
     extra = f"{SPACE}engine_args: {{load_seconds: 0.2}}\nsearch: {{method: tpe, timeout: "
     result = sweep(f"{extra}500ms}}\n")
     assert result.status == "out_of_time"
-    assert 1 <= len(result.records) <= 3  # each takes 0.2 s and more
+    assert len(result.records) <= 3  # each takes 0.2 s and more; how many are reached depends on the machine
     spent = sweep(f"{extra}500ms}}\n")
     assert len(spent.records) == len(result.records)
     assert "engine_starting" not in sweep.heard.said
