@@ -14,7 +14,8 @@ import traceback
 from typing import Any, Dict, List
 
 from .engines import load_engine
-from .engines.base import Engine, PassResult
+from .engines.base import Engine, PassResult, Work
+from .load import arrival_offsets
 from .protocol import PROTOCOL, Channel, error_event
 
 # The engine lives until `os._exit`: its destructor takes a second and tells nothing.
@@ -42,21 +43,24 @@ class _Trial:
         self.request = request
         self.channel = channel
         self.phase_name = "start"
-        self.output_tokens = request.get("output_tokens")
+        load = request.get("load") or {}
+        self.work = Work(dict(request, max_concurrency=load.get("max_concurrency")))
 
     def run(self, is_forked: bool) -> None:
         self.channel.send({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "t": time.monotonic()})
         self._phase("import")
-        engine = load_engine(self.request["engine"])
+        request = self.request
+        engine = load_engine(request["engine"], request.get("mode", "offline"), request.get("replicas", 1))
         _ALIVE.append(engine)
         engine.preload()
         gc.collect()
         gc.freeze()  # as the keeper does before forking, so that both ways of starting collect garbage alike
         self._phase("load")
-        facts = engine.load(self.request["model"], dict(self.request["engine_args"]), is_forked)
+        facts = engine.load(request["model"], dict(request["engine_args"]), is_forked)
         self.channel.send({"event": "engine", "facts": facts})
-        prompts = engine.prepare(_read_prompts(self.request["prompts_file"]))
-        for index in range(self.request["warmup_passes"]):
+        prompts = engine.prepare(_read_prompts(request["prompts_file"]))
+        self.work.arrivals_s = arrival_offsets(len(prompts), request.get("load") or {})
+        for index in range(request["warmup_passes"]):
             self._phase("warmup", index)
             self._pass(engine, prompts, "warmup", index)
         self._timed_passes(engine, prompts)
@@ -82,7 +86,7 @@ class _Trial:
         before = engine.counters()
         start = time.monotonic()
         clock_start = engine.clock()
-        result = engine.generate(prompts, self.output_tokens, self.request.get("max_tokens"))
+        result = engine.generate(prompts, self.work)
         duration_s = engine.clock() - clock_start
         after = engine.counters()
         self.channel.send(
@@ -105,9 +109,11 @@ def _columns(result: PassResult) -> Dict[str, Any]:
         "input_tokens": result.input_tokens,
         "output_tokens": [len(ids) for ids in result.token_ids],
     }
-    for name in ("ttft_s", "tpot_s", "e2e_latency_s"):
+    for name in ("ttft_s", "tpot_s", "e2e_latency_s", "send_s"):
         values = getattr(result, name)
         columns[name] = None if values is None else [None if v is None else round(v, 6) for v in values]
+    if result.itl_s is not None:
+        columns["itl_s"] = [[round(gap, 6) for gap in gaps] for gaps in result.itl_s]
     return columns
 
 

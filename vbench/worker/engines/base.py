@@ -7,8 +7,44 @@ import time
 from typing import Any, Dict, List, Optional, Tuple
 
 
+class Work:
+    """What every pass of a trial asks of its requests, the same for each way of calling (`mode`).
+
+    `sampling`: fields of vLLM's SamplingParams besides lengths (temperature 0 unless given), or `beam_width`, which
+    asks for beam search. `arrivals_s`: when each prompt is sent, in seconds from the pass's start; None: all at once.
+    `max_concurrency`: requests in flight at most. Both belong to modes that take requests one by one.
+    `lora_modules`: adapter folders by name, given to the prompts in turn.
+    """
+
+    def __init__(self, request: Dict[str, Any]) -> None:
+        self.output_tokens: Optional[int] = request.get("output_tokens")
+        self.max_tokens: Optional[int] = request.get("max_tokens")
+        self.sampling: Dict[str, Any] = dict(request.get("sampling") or {})
+        self.lora_modules: Dict[str, str] = dict(request.get("lora_modules") or {})
+        self.arrivals_s: Optional[List[float]] = request.get("arrivals_s")
+        self.max_concurrency: Optional[int] = request.get("max_concurrency")
+
+    def as_request(self) -> Dict[str, Any]:
+        """The keys that make an equal Work again, for another process."""
+        return dict(vars(self))
+
+    def share(self, index: int, count: int) -> "Work":
+        """What replica `index` of `count` does: every `count`-th prompt from `index` on, at the same times, with its
+        part of the concurrency (at least 1)."""
+        part = Work(self.as_request())
+        if self.arrivals_s is not None:
+            part.arrivals_s = self.arrivals_s[index::count]
+        if self.max_concurrency is not None:
+            part.max_concurrency = max(1, (self.max_concurrency + count - 1 - index) // count)
+        return part
+
+
 class PassResult:
-    """What one traversal gave, in the order of the prompts. A latency column is None where the engine has none."""
+    """What one traversal gave, in the order of the prompts. A latency column is None where the engine has none.
+
+    `token_ids`: of all sequences of a prompt, one after another. `itl_s`: gaps between a request's consecutive chunks
+    (streaming modes only), as `vllm bench serve` counts them. `send_s`: when each was sent, from the pass's start.
+    """
 
     def __init__(self, input_tokens: List[int], token_ids: List[List[int]]) -> None:
         self.input_tokens = input_tokens
@@ -16,6 +52,8 @@ class PassResult:
         self.ttft_s: Optional[List[Optional[float]]] = None
         self.tpot_s: Optional[List[Optional[float]]] = None
         self.e2e_latency_s: Optional[List[Optional[float]]] = None
+        self.itl_s: Optional[List[List[float]]] = None
+        self.send_s: Optional[List[float]] = None
 
 
 class Engine(abc.ABC):
@@ -45,8 +83,8 @@ class Engine(abc.ABC):
         """Turn prompt items into what `generate` takes (chat templates, token ids), outside any timed pass."""
 
     @abc.abstractmethod
-    def generate(self, prompts: List[Any], output_tokens: Optional[int], max_tokens: Optional[int]) -> PassResult:
-        """Generate for all prompts, greedily: exactly `output_tokens` each, or until each stops within `max_tokens`."""
+    def generate(self, prompts: List[Any], work: Work) -> PassResult:
+        """Answer all prompts: exactly `work.output_tokens` each, or until each stops within `work.max_tokens`."""
 
     @abc.abstractmethod
     def counters(self) -> Dict[str, float]:

@@ -17,9 +17,9 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List
 
-from .base import Engine, PassResult
+from .base import Engine, PassResult, Work
 
 STEP_S = 0.010
 SEQUENCE_S = 0.0005
@@ -119,9 +119,9 @@ class FakeEngine(Engine):
             item.get("prompt_token_ids") or str(item.get("prompt", item.get("messages"))).split() for item in prompts
         ]
 
-    def generate(self, prompts: List[Any], output_tokens: Optional[int], max_tokens: Optional[int]) -> PassResult:
+    def generate(self, prompts: List[Any], work: Work) -> PassResult:
         self._misbehave("pass")
-        num_tokens = output_tokens or max_tokens or 16
+        num_tokens = work.output_tokens or work.max_tokens or 16
         seconds = self.pass_seconds(len(prompts), sum(map(len, prompts)) / len(prompts), num_tokens)
         seconds *= 1 + self._random.uniform(-1, 1) * self._args["noise"]
         time.sleep(seconds * self._args["sleep_scale"])

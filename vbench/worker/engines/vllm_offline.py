@@ -11,7 +11,7 @@ import importlib
 import os
 from typing import Any, Dict, List, Optional
 
-from .base import Engine, PassResult
+from .base import Engine, PassResult, Work
 
 # Imported before a fork so that a child need not: what `LLM(...)` would import on the CPU platform. A name that a
 # version doesn't have is skipped; the child imports it then.
@@ -114,13 +114,13 @@ class VllmOffline(Engine):
                 prepared.append({"prompt": item["prompt"]})
         return prepared
 
-    def generate(self, prompts: List[Any], output_tokens: Optional[int], max_tokens: Optional[int]) -> PassResult:
+    def generate(self, prompts: List[Any], work: Work) -> PassResult:
         from vllm import SamplingParams
 
-        if output_tokens is not None:
-            params = SamplingParams(temperature=0.0, max_tokens=output_tokens, ignore_eos=True)
+        if work.output_tokens is not None:
+            params = SamplingParams(temperature=0.0, max_tokens=work.output_tokens, ignore_eos=True)
         else:
-            params = SamplingParams(temperature=0.0, max_tokens=max_tokens)
+            params = SamplingParams(temperature=0.0, max_tokens=work.max_tokens)
         outputs = self._llm.generate(prompts, params, use_tqdm=False)
         result = PassResult(
             input_tokens=[len(output.prompt_token_ids or ()) for output in outputs],
