@@ -197,6 +197,30 @@ class TestPhases:
         assert metric("peak_memory_bytes", phases=self.PHASES[:1]) is None
 
 
+class TestGoodput:
+    """Requests that keep every bound (milliseconds) ÷ the pass's seconds."""
+
+    PASS = make_pass(2.0, ttft_s=[0.1, 0.3], tpot_s=[0.02, None], e2e_latency_s=[1.0, 2.0])
+
+    @pytest.mark.parametrize(
+        ("goodput", "expected"),
+        [
+            ({"ttft": 300.0}, 1.0),
+            ({"ttft": 299.0}, 0.5),
+            ({"ttft": 300.0, "e2el": 1000.0}, 0.5),
+            ({"tpot": 20.0}, 1.0),  # a request of one token has no time per output token
+            ({"tpot": 19.0}, 0.5),
+            ({"ttft": 50.0}, 0.0),
+            ({}, None),
+        ],
+    )
+    def test_counts_requests_within_every_bound(self, goodput: dict[str, float], expected: float | None) -> None:
+        assert measure([self.PASS], [], goodput)["request_goodput_req_s"] == expected
+
+    def test_is_not_known_where_a_bound_latency_was_not_measured(self) -> None:
+        assert measure([self.PASS, make_pass()], [], {"ttft": 300.0})["request_goodput_req_s"] is None
+
+
 def test_nothing_measured_is_none_throughout() -> None:
     assert measure([], []) == dict.fromkeys(one.name for one in METRICS)
 
@@ -208,8 +232,8 @@ class TestNames:
         assert "ttft_s" not in names
         assert {"mean_ttft_s", "p50_ttft_s", "p90_ttft_s", "p95_ttft_s", "p99_ttft_s"} <= set(names)
         assert "output_throughput_tok_s" in names
-        # 9 plain ones, and 4 distributions of 5 parts.
-        assert len(names) == len(set(names)) == 9 + 4 * 5
+        # 10 plain ones, and 4 distributions of 5 parts.
+        assert len(names) == len(set(names)) == 10 + 4 * 5
 
     @pytest.mark.parametrize("name", metric_names())
     def test_each_name_leads_to_a_declaration_and_a_value(self, name: str) -> None:
@@ -224,6 +248,7 @@ class TestNames:
                 )
             ],
             [make_phase("load", 0.0, 1.0, 1)],
+            {"ttft": 1000.0},
         )  # fmt: skip
 
         assert name.endswith(metric_of(name).name)

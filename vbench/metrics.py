@@ -9,14 +9,21 @@ computed is None, never 0.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from vbench.records.record import Pass, Phase
 
 PERCENTILES = (50, 90, 95, 99)
-Samples = tuple[Sequence[Pass], Sequence[Phase]]
+
+
+class Samples(NamedTuple):
+    """What metrics are computed from: timed passes, phases, and the latencies (ms) that a good request keeps."""
+
+    passes: Sequence[Pass]
+    phases: Sequence[Phase]
+    goodput: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +112,37 @@ def _counter_sum(name: str) -> Callable[[Samples], float | None]:
     return compute
 
 
+_SLO_COLUMNS: dict[str, Literal["ttft_s", "tpot_s", "e2e_latency_s"]] = {
+    "ttft": "ttft_s", "tpot": "tpot_s", "e2el": "e2e_latency_s",
+}  # fmt: skip
+
+
+def _num_good(one: Pass, goodput: Mapping[str, float]) -> int | None:
+    """Requests that keep every bound; None where a latency that is bound wasn't measured. A request of one token has no
+    time per output token and keeps any bound on it."""
+    good = [True] * len(one.requests.output_tokens)
+    for name, bound_ms in goodput.items():
+        column = getattr(one.requests, _SLO_COLUMNS[name])
+        if column is None:
+            return None
+        good = [
+            so_far and (value is None or value * 1000 <= bound_ms) for so_far, value in zip(good, column, strict=True)
+        ]
+    return sum(good)
+
+
+def _goodput(samples: Samples) -> float | None:
+    if not samples.goodput:
+        return None
+    counts = [_num_good(one, samples.goodput) for one in samples.passes]
+    rates = [
+        n / one.duration_s
+        for n, one in zip(counts, samples.passes, strict=True)
+        if n is not None and one.duration_s > 0
+    ]
+    return statistics.median(rates) if rates and None not in counts else None
+
+
 def _acceptance_length(samples: Samples) -> float | None:
     per_draft = _counter_ratio("spec_decode_num_accepted_tokens", "spec_decode_num_drafts")(samples)
     return None if per_draft is None else 1 + per_draft
@@ -130,6 +168,9 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="request_throughput_req_s", label="Request throughput", unit="req/s", direction="maximize",
            formula="requests of a pass ÷ its wall time; median over timed passes",
            compute=_median_rate(lambda p: len(p.requests.output_tokens))),
+    Metric(name="request_goodput_req_s", label="Request goodput", unit="req/s", direction="maximize",
+           formula="requests that keep every bound of `goodput` ÷ wall time of the pass; median over timed passes",
+           compute=_goodput),
     Metric(name="ttft_s", label="Time to first token", unit="s", direction="minimize", is_distribution=True,
            formula="first token − request start", compute=_latency("ttft_s")),
     Metric(name="tpot_s", label="Time per output token", unit="s", direction="minimize", is_distribution=True,
@@ -158,9 +199,14 @@ METRICS: tuple[Metric, ...] = (
 BY_NAME = {metric.name: metric for metric in METRICS}
 
 
-def measure(passes: Sequence[Pass], phases: Sequence[Phase]) -> dict[str, Any]:
-    """Every metric of a trial from its samples, by name. Warm-up passes are left out here and nowhere else."""
-    samples: Samples = ([one for one in passes if one.kind == "timed"], phases)
+def measure(
+    passes: Sequence[Pass], phases: Sequence[Phase], goodput: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Every metric of a trial from its samples, by name. Warm-up passes are left out here and nowhere else.
+
+    `goodput`: the bounds of a good request in milliseconds, by `ttft`, `tpot`, `e2el`.
+    """
+    samples = Samples([one for one in passes if one.kind == "timed"], phases, goodput or {})
     return {metric.name: metric.compute(samples) for metric in METRICS}
 
 

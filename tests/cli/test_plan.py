@@ -155,6 +155,21 @@ def test_no_engine_is_needed(plan: Planning, monkeypatch: pytest.MonkeyPatch) ->
     assert "none is installed" in " ".join(plan.capsys.readouterr().out.split())
 
 
+def test_what_the_plans_take_for_granted_is_said(plan: Planning) -> None:
+    unset = T4.replace("gpu_memory_utilization: 0.9, ", "")
+    said = "vLLM 0.20.0 is taken to have the default gpu_memory_utilization 0.92"
+    assert f"assumed: {said}" in " ".join(plan(unset, "--engine-version", "0.20.0").split())
+    answer = json.loads(plan(unset, "--engine-version", "0.20.0", "--json"))
+    assert [one.startswith(said) for one in answer["assumptions"]] == [True]
+    assert answer["quantization_floors"] == "shipped table for vLLM 0.20.0"
+    assert json.loads(plan(T4, "--engine-version", "0.20.0", "--json"))["assumptions"] == []
+
+
+def test_secrets_are_not_printed(plan: Planning) -> None:
+    entries = plan.entries(T4 + "environment: {HF_TOKEN: hf_abcdef, OMP_NUM_THREADS: '1'}\n")
+    assert entries[0]["config"]["environment"] == {"HF_TOKEN": "***", "OMP_NUM_THREADS": "1"}
+
+
 def test_earlier_runs_tell_the_time(plan: Planning) -> None:
     make_run(
         plan.folder / "results", [make_record(0, duration_s=60.0), make_record(1, duration_s=120.0)], sweep="cards"

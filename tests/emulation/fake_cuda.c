@@ -1,5 +1,6 @@
 /* A stand-in for libcuda.so.1: two devices of $FAKE_CUDA_TOTAL bytes, $FAKE_CUDA_FREE of them free. What is allocated is
-   written to $FAKE_CUDA_LOG, a line "DEVICE BYTES" each. Signatures are those of cuda.h. */
+   written to $FAKE_CUDA_LOG, a line "DEVICE BYTES" each, by its number without CUDA_VISIBLE_DEVICES. That variable is
+   followed, numbers and UUIDs. Signatures are those of cuda.h. */
 
 #include <stddef.h>
 #include <stdio.h>
@@ -8,29 +9,49 @@
 
 enum { SUCCESS = 0, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_CONTEXT = 201, COUNT = 2 };
 
-static int current = -1;
+static int current = -1, visible[COUNT] = {0, 1}, num_visible = COUNT;
 static size_t used[COUNT];
 static char contexts[COUNT];
 
 static size_t number(const char *name) { return getenv(name) ? strtoull(getenv(name), NULL, 10) : 0; }
 
-int cuInit(unsigned flags) { return flags || getenv("FAKE_CUDA_BROKEN") ? NO_DEVICE : SUCCESS; }
+/* As CUDA does it: what isn't there hides itself and all that follows. */
+static void choose_visible(char *text) {
+    char *word, *end;
+    num_visible = 0;
+    for (word = strtok(text, ","); word && num_visible < COUNT; word = strtok(NULL, ",")) {
+        long device = strtol(word, &end, 10);
+        if (!strncmp(word, "GPU-", 4)) device = strtol(word + 4, NULL, 16) >> 24 & 0x0f; /* GPU-a1a1a1a1: 1 */
+        else if (end == word) return;
+        if (device < 0 || device >= COUNT) return;
+        visible[num_visible++] = (int)device;
+    }
+}
+
+int cuInit(unsigned flags) {
+    char text[256];
+    if (getenv("CUDA_VISIBLE_DEVICES")) {
+        snprintf(text, sizeof text, "%s", getenv("CUDA_VISIBLE_DEVICES"));
+        choose_visible(text);
+    }
+    return flags || !num_visible || getenv("FAKE_CUDA_BROKEN") ? NO_DEVICE : SUCCESS;
+}
 
 int cuGetErrorString(int code, const char **text) {
     *text = code == OUT_OF_MEMORY ? "out of memory" : code == NO_DEVICE ? "no CUDA-capable device is detected" : "other";
     return SUCCESS;
 }
 
-int cuDeviceGetCount(int *count) { *count = COUNT; return SUCCESS; }
+int cuDeviceGetCount(int *count) { *count = num_visible; return SUCCESS; }
 
 int cuDeviceGet(int *device, int ordinal) {
-    if (ordinal < 0 || ordinal >= COUNT) return INVALID_DEVICE;
+    if (ordinal < 0 || ordinal >= num_visible) return INVALID_DEVICE;
     *device = ordinal;
     return SUCCESS;
 }
 
 int cuDeviceGetUuid(unsigned char *uuid, int device) {
-    memset(uuid, 0xa0 + device, 16);
+    memset(uuid, 0xa0 + visible[device], 16);
     return SUCCESS;
 }
 
@@ -52,7 +73,7 @@ int cuMemAlloc_v2(unsigned long long *pointer, size_t bytes) {
     used[current] += bytes;
     *pointer = used[current];
     log = fopen(getenv("FAKE_CUDA_LOG"), "a");
-    fprintf(log, "%d %zu\n", current, bytes);
+    fprintf(log, "%d %zu\n", visible[current], bytes);
     fclose(log);
     return SUCCESS;
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulation.fake_driver import build_cuda
 from vbench.emulation.balloon import MARK_ENDING, Balloon
 from vbench.emulation.stand import emulated_gpu
 from vbench.errors import MachineError
@@ -24,8 +24,7 @@ from vbench.hardware.profile import load_profile
 from vbench.spec.types import Emulation
 from vbench.sweep.target import Target, gpu_budget
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GIB = 1024**3
 UUID = "GPU-a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1a1a1"
 Held = Callable[[], Counter[str]]
@@ -33,13 +32,7 @@ Held = Callable[[], Counter[str]]
 
 @pytest.fixture(scope="session")
 def cuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("gcc is missing: the fake CUDA driver can't be built")
-    folder = tmp_path_factory.mktemp("cuda")
-    build = [compiler, "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run([*build, "-o", str(folder / "libcuda.so.1"), str(HERE / "fake_cuda.c")], check=True)
-    return folder
+    return build_cuda(tmp_path_factory.mktemp("cuda"))
 
 
 @pytest.fixture
@@ -47,6 +40,7 @@ def held(cuda: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
     """A driver with 24 GiB, 20 free; bytes allocated by device."""
     log = tmp_path / "allocations"
     log.touch()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(cuda))
     monkeypatch.setenv("FAKE_CUDA_TOTAL", str(24 * GIB))
     monkeypatch.setenv("FAKE_CUDA_FREE", str(20 * GIB))
@@ -109,6 +103,13 @@ def test_too_little_memory_is_told_with_the_numbers() -> None:
     assert marked_processes(f"a-run{MARK_ENDING}") == []
 
 
+@pytest.mark.parametrize("visible", ["1", UUID])
+def test_a_device_is_counted_among_the_visible_ones(held: Held, visible: str) -> None:
+    with Balloon(GIB, ["0"], "a-run", {"CUDA_VISIBLE_DEVICES": visible}) as balloon:
+        assert held() == {"1": GIB}
+        assert [one.uuid for one in balloon.held] == [UUID]
+
+
 @pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("device", ["2", "GPU-ffff"])
 def test_an_unknown_device_is_named(device: str) -> None:
@@ -143,8 +144,14 @@ def test_a_lost_holder_is_noticed() -> None:
         assert balloon.pid is not None
         os.kill(balloon.pid, signal.SIGKILL)
         wait_until_gone(balloon.pid)
-        with pytest.raises(MachineError, match="held 1,024 MiB of each GPU is gone"):
+        with pytest.raises(MachineError, match=r"held 1,024 MiB of each GPU is gone \(signal 9\)"):
             balloon.check()
+        with pytest.raises(MachineError, match="No result is lost: trials that had ended are kept"):
+            balloon.reserved.check()
+
+
+def test_where_nothing_is_held_nothing_can_go() -> None:
+    Reserved().check()
 
 
 @pytest.mark.usefixtures("held")

@@ -19,6 +19,7 @@ from vbench.errors import MachineError
 from vbench.execution import leftovers
 from vbench.execution.interpreters import find_interpreter
 from vbench.execution.runner import OnEvent
+from vbench.execution.trial_record import Judging
 from vbench.execution.trials import TrialRunner, log_tail
 from vbench.outcome import Outcome
 from vbench.prompts.prompt_set import load_prompt_set, write_jsonl
@@ -55,7 +56,8 @@ def trials(tmp_path: Path, extra: str = "", **limits: Any) -> Iterator[Trials]:
     prompt_set = load_prompt_set(spec.prompts, spec.model)
     write_jsonl(prompt_set, run.prompts_jsonl)
     interpreter = find_interpreter(None, "fake")
-    with TrialRunner(spec, run, prompt_set, interpreter, "cpu", RUN_UID, **limits) as runner:
+    judging = Judging(**{"hardware": "cpu", **limits})
+    with TrialRunner(spec, run, prompt_set, interpreter, RUN_UID, judging) as runner:
         yield Trials(runner, run)
     assert wait_until(lambda: leftovers.marked_processes(RUN_UID) == [])
 
@@ -146,10 +148,10 @@ class KillKeeperOnce:
         self.t, self.is_done = t, False
 
     def __call__(self, message: Mapping[str, Any]) -> None:
-        keeper = self.t.runner._keeper
-        if message.get("name") == "warmup" and not self.is_done and keeper is not None:
+        pids = self.t.runner._keepers.pids
+        if message.get("name") == "warmup" and not self.is_done and pids:
             self.is_done = True
-            os.kill(keeper.pid, signal.SIGKILL)
+            os.kill(pids[0], signal.SIGKILL)
 
 
 class TestDeadKeeper:
@@ -183,9 +185,9 @@ class TestDeadKeeper:
 def test_where_all_must_fork_and_none_can_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with trials(tmp_path, "worker_start: fork\n") as t:
         t.runner.prepare()
-        assert t.runner._keeper is not None
-        monkeypatch.setattr(t.runner._keeper, "can_fork", False)
-        monkeypatch.setattr(t.runner._keeper, "fork_blocker", "a platform with a GPU")
+        keeper = t.runner._keeper(t.runner.interpreter, {})
+        monkeypatch.setattr(keeper, "can_fork", False)
+        monkeypatch.setattr(keeper, "fork_blocker", "a platform with a GPU")
 
         with pytest.raises(MachineError, match="worker_start: fork isn't possible here: a platform with a GPU"):
             t.run()
@@ -242,8 +244,7 @@ def test_within_the_budget_or_failed_for_another_reason_nothing_changes(tmp_path
 
 
 def test_an_emulated_card_on_a_cpu_is_measured_by_the_process_tree(tmp_path: Path) -> None:
-    with trials(tmp_path, limit_bytes=1024**2, is_cpu=True) as t:
-        t.runner.hardware = "t4"
+    with trials(tmp_path, limit_bytes=1024**2, is_cpu=True, hardware="t4") as t:
         record = t.run(load_seconds=0.3)
 
     expected = {"profile": "t4", "memory_source": "process tree PSS"}

@@ -16,6 +16,7 @@ from typing import Any
 
 from vbench.errors import MachineError
 from vbench.execution.interpreters import find_interpreter
+from vbench.execution.trial_record import Judging
 from vbench.execution.trials import TrialRunner
 from vbench.hardware import gpu_trial
 from vbench.prompts.prompt_set import load_prompt_set, write_jsonl
@@ -76,9 +77,8 @@ def probe(wanted: dict[str, Any]) -> dict[str, Any]:
     prompt_set = load_prompt_set(spec.prompts, spec.model)
     write_jsonl(prompt_set, run.prompts_jsonl)
     interpreter = find_interpreter(None, "fake")
-    runner = TrialRunner(
-        spec, run, prompt_set, interpreter, "t4", "gpu-trial-probe", limit_bytes=wanted.get("limit_bytes")
-    )
+    judging = Judging(hardware="t4", limit_bytes=wanted.get("limit_bytes"))
+    runner = TrialRunner(spec, run, prompt_set, interpreter, "gpu-trial-probe", judging)
     try:
         with runner:
             record = runner.run(0, Point(parameters={}, settings={}), "run", card.on_event)

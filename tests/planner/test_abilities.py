@@ -91,6 +91,24 @@ def test_an_installed_engine_is_asked_before_the_table() -> None:
     assert "KV tokens" in judge({"house-made": None}, "house-made")
 
 
+def test_another_builds_list_adds_floors_and_hides_nothing() -> None:
+    def judge(methods: dict[str, int | None], name: str) -> str:
+        engine = EngineAbilities(version=parse_version("0.33.0"), methods=methods, is_list_complete=False)
+        config = {"dtype": "float16", "quantization": name, "max_model_len": 1024}
+        return plan(config, shipped_shape("qwen2.5-7b"), t4(), engine).reason
+
+    assert "needs compute capability 9.0, T4 has 7.5" in judge({"awq": 90}, "awq")
+    assert "KV tokens" in judge({"awq": 75}, "torchao")
+    assert "experts_int8 needs compute capability 8.0" in judge({"awq": 75}, "experts_int8")
+    assert "isn't in vLLM 0.33.0 (last in 0.6.0)" in judge({"awq": 75}, "squeezellm")
+
+
+def test_a_listed_method_that_a_cpu_does_not_run() -> None:
+    engine = EngineAbilities(version=parse_version("0.32.0"), methods={"fp8": 75})
+    found = plan({"quantization": "fp8", "max_model_len": 1024}, shipped_shape("opt-125m"), cpu(), engine)
+    assert found.reason == "quantization fp8 doesn't run on vLLM's CPU backend: use awq or gptq"
+
+
 def test_groups_that_ranks_would_split() -> None:
     # Qwen2.5-0.5B: 4,864 inputs over 2 ranks are 19 groups of 128; Gemma-2-2B's 9,216 over 8 ranks 9; DeepSeek's
     # 11,008 over 4 ranks are 21.5.

@@ -17,6 +17,7 @@ from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.report import plots
 from vbench.report.plot_data import History, history
+from vbench.report.plot_theme import LIGHT, Theme
 from vbench.report.text import FAKE_MARK
 from vbench.spec.types import Objective
 
@@ -29,7 +30,7 @@ def data_of(records: Sequence[TrialRecord], objective: Objective = FASTEST) -> H
     return history(records, find_answer(records, objective))
 
 
-def check(draw: Callable[[plots.Theme], Any]) -> None:
+def check(draw: Callable[[Theme], Any]) -> None:
     before = dict(mpl.rcParams)
     picture = plots.render(draw)
     assert picture.png.startswith(b"\x89PNG")
@@ -90,10 +91,10 @@ def test_the_fake_engine_is_marked_in_every_plot() -> None:
     records = make_sweep_records(6, engine="fake")
     data = data_of(records)
     figures = [
-        plots.draw_history(data, plots.LIGHT),
-        plots.draw_effects(effects(records, FASTEST), data, 1.0, plots.LIGHT),
-        plots.draw_memory(data, plots.LIGHT),
-        plots.draw_time([time_split(record) for record in records], True, plots.LIGHT),
+        plots.draw_history(data, LIGHT),
+        plots.draw_effects(effects(records, FASTEST), data, 1.0, LIGHT),
+        plots.draw_memory(data, LIGHT),
+        plots.draw_time([time_split(record) for record in records], True, LIGHT),
     ]
     for figure in figures:
         titles = [axes.get_title(loc="right") for axes in figure.axes] + [figure.get_suptitle()]

@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import yaml
 
 from vbench.report.recipes import as_notebook, as_python, as_serve, as_yaml, engine_arguments
+from vbench.spec.loader import parse_spec
 
 CONFIG: dict[str, Any] = {
     "engine": "vllm",
@@ -134,3 +137,25 @@ def test_a_notebook_is_a_valid_one_with_the_python_cell() -> None:
     for cell in notebook["cells"][1:]:
         compile(cell["source"], cell["id"], "exec")
         assert cell["outputs"] == []
+
+
+class TestHowItWasCalled:
+    CONFIG: ClassVar[dict[str, Any]] = {
+        "engine": "vllm", "model": "org/name", "mode": "server", "replicas": 2, "load": {"max_concurrency": 4},
+        "sampling": {"n": 2}, "max_num_seqs": 8,
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("write", [as_serve, as_python])
+    def test_is_said_beside_the_engines_arguments(self, write: Callable[[Mapping[str, Any]], str]) -> None:
+        text = write(self.CONFIG)
+
+        assert "# 2 engines like this side by side" in text
+        assert '# measured in mode "server", load {"max_concurrency": 4}' in text
+        assert "replicas=" not in text
+        assert "--replicas" not in text
+
+    def test_is_kept_by_a_sweep_file(self, tmp_path: Path) -> None:
+        prompts = "prompts: {synthetic: {count: 2, input_tokens: 4}, output_tokens: 8}\n"
+        spec = parse_spec(as_yaml(self.CONFIG) + prompts, tmp_path / "sweep.yaml", ())
+
+        assert (spec.mode, spec.replicas, spec.load, spec.sampling) == ("server", 2, {"max_concurrency": 4}, {"n": 2})

@@ -95,7 +95,7 @@ def test_the_last_one_wins_and_the_text_stays_as_read(parse: Parse) -> None:
         ("x=[1", "--set x: "),
         ("model.shape=x", "--set model.shape: model holds 'org/name' in the file, not keys and values"),
         ("max-num-seqs=5", "--set max-num-seqs: 'max-num-seqs' is not an argument's name (write max_num_seqs)"),
-        ("replicas=2", "--set replicas: replicas is not in this version"),
+        ("replicas=no", "--set replicas: expected a whole number, got 'no'"),
         ("parameters.x=5", "--set parameters.x: 5 is a single value"),
         ("model=", "--set model: is missing"),
         ("parameters.max_num_seqs.low=5", "--set parameters.max_num_seqs.low: max_num_seqs holds a list"),

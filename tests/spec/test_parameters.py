@@ -97,8 +97,9 @@ def test_low_and_high_are_a_range(parse: Parse, written: str, expected: Range) -
         ("['', 2]", "parameters.x.0: an empty text can't be an option"),
         ("[{a: {b: 1}, c: {d: 1}}]", "parameters.x.0: an option has one label, this has 2 (a, c)"),
         ("[awq: ]", "parameters.x.0.awq: expected settings (keys and values), got nothing (or plain `- awq`)"),
-        ("[a: {python: envs/old/bin/python}]", "an interpreter per option is not in this version"),
-        ("[a: {replicas: 2}]", "parameters.x.0.a.replicas: replicas is not in this version"),
+        ("[a: {replicas: 0}]", "parameters.x.0.a.replicas: expected a whole number, 1 or more, got 0"),
+        ("[a: {mode: http}]", "parameters.x.0.a.mode: 'http' is not a mode; there is offline, async, server"),
+        ("[a: {load.rate: 2}]", "parameters.x.0.a.load.rate: unknown key 'rate' of load"),
         ("[a: {disable_log_stats: true}]", "parameters.x.0.a.disable_log_stats: disable_log_stats can't be set here"),
         ("[a: {y: []}]", "parameters.x.0.a.y: an empty list"),
         ("[a: {model: 4}]", "parameters.x.0.a.model: expected a folder or a hub id, got 4"),
@@ -140,7 +141,6 @@ def test_a_nested_argument_has_no_plain_options(refuse: Refuse) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("replicas", "parameters.replicas: replicas is not in this version"),
         ("disable_log_stats", "vbench keeps the engine's statistics on"),
         ("max-num-seqs", "'max-num-seqs' is not an argument's name (write max_num_seqs)"),
         ("--dtype", "'--dtype' is not an argument's name (write dtype)"),

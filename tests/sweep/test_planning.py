@@ -51,11 +51,24 @@ def test_a_refused_configuration_is_recorded_and_not_started(sweep: Sweeps) -> N
     assert refused.failure.failure_class == "planner_infeasible"
     assert refused.failure.phase == "plan"
     assert "short of one request of 65,536 tokens" in refused.failure.evidence
-    assert "max_model_len ≤ 32,512, or kv_cache_memory_bytes ≥ " in refused.failure.advice
+    # 1 GiB was given; 65,536 tokens and the null block take 2 GiB and 4 MiB: the variable counts whole GiB.
+    assert refused.failure.evidence.startswith("VLLM_CPU_KVCACHE_SPACE 1 (GiB) is ")
+    assert "max_model_len ≤ 32,512, or VLLM_CPU_KVCACHE_SPACE ≥ 3 (GiB)" in refused.failure.advice
     assert refused.passes == []
     assert refused.duration_s is None
     assert not result.run.log(1).exists()
     assert sweep.heard.said.count("trial_finished 1") == 1
+
+
+def test_the_record_of_a_refused_trial_says_what_was_asked_like_any_other(sweep: Sweeps) -> None:
+    base = SHAPED.replace('SPACE: "1"}', 'SPACE: "1", HF_TOKEN: hf_abcdef, RANK_HINT: "0"}')
+    ran, refused = sweep(LENGTHS, base=base).records
+    assert refused.outcome is Outcome.INFEASIBLE
+    assert refused.config["environment"] == {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_TOKEN": "***", "RANK_HINT": "0"}
+    assert ran.config["environment"] == refused.config["environment"]
+    assert ran.config.keys() == refused.config.keys()
+    assert (ran.parameters, refused.parameters) == ({"max_model_len": 1024}, {"max_model_len": 65536})
+    assert refused.environment == {"notes": []}
 
 
 def test_with_nothing_to_start_no_engine_is_prepared(sweep: Sweeps) -> None:
@@ -139,10 +152,11 @@ def test_on_a_cpu_a_share_of_memory_is_refused_only_when_far_off(tmp_path: Path)
 
 
 def test_the_variable_of_the_cpu_backend_gives_the_kv_space(tmp_path: Path) -> None:
-    text = BASE + 'environment: {VLLM_CPU_KVCACHE_SPACE: "2"}\n'
     config = config_of(kv_cache_memory_bytes=1024, max_model_len=4096, model="Qwen/Qwen2.5-0.5B-Instruct")
-    assert planner_of(text, tmp_path, CPU).plan(config).verdict is not Verdict.INFEASIBLE
-    assert planner_of(BASE, tmp_path, CPU).plan(config).verdict is Verdict.INFEASIBLE
+    planner = planner_of(BASE, tmp_path, CPU)
+    given = {**config, "environment": {"VLLM_CPU_KVCACHE_SPACE": "2"}}
+    assert planner.plan(given).verdict is not Verdict.INFEASIBLE
+    assert planner.plan(config).verdict is Verdict.INFEASIBLE
 
 
 def test_finished_trials_narrow_the_margin_of_their_kind(tmp_path: Path) -> None:

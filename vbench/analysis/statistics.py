@@ -54,7 +54,7 @@ def pass_values(record: TrialRecord, metric: str) -> list[float]:
     if declared.name not in _MEDIANS and declared.name not in _POOLED and not declared.is_distribution:
         return []
     timed = [one for one in record.passes if one.kind == "timed"]
-    values = [value_of(measure([one], []), metric) for one in timed]
+    values = [value_of(measure([one], [], record.config.get("goodput")), metric) for one in timed]
     return [value for value in values if value is not None]
 
 

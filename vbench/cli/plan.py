@@ -43,7 +43,9 @@ def plan(
 
     made = forecast(load_spec(file, set_values or []), results, engine_version)
     if as_json:
-        typer.echo(json.dumps({"configurations": [_entry(one) for one in made.configurations]}, allow_nan=False))
+        said = {"quantization_floors": made.floors, "assumptions": [*made.assumptions]}
+        entries = [_entry(one) for one in made.configurations]
+        typer.echo(json.dumps({"configurations": entries, **said}, allow_nan=False))
     else:
         from vbench.cli.wording import make_console
         from vbench.report.forecast import forecast_view
@@ -54,7 +56,7 @@ def plan(
 
 
 def _entry(one: Planned) -> dict[str, Any]:
-    from vbench.spec.config import displayed
+    from vbench.execution.trial_record import recorded_config
 
-    said = one.plan.as_json(displayed(one.config))
+    said = one.plan.as_json(recorded_config(one.config))
     return {name: said[name] for name in ("config", "verdict", "reason", "per_gpu")}

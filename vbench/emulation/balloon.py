@@ -83,15 +83,20 @@ class Balloon:
     def reserved(self) -> Reserved:
         """What is held, so that it counts as nobody's."""
         held = {one.uuid: one.bytes for one in self.held}
-        return Reserved(pids=() if self.pid is None else (self.pid,), bytes_by_uuid=held)
+        return Reserved(pids=() if self.pid is None else (self.pid,), bytes_by_uuid=held, check=self.check)
 
     def check(self) -> None:
         """Raises MachineError when the process is gone, so that trials no longer meet the card's limit."""
-        if self._process is not None and self._process.poll() is not None:
-            raise MachineError(
-                f"the process that held {self.num_bytes / 1024**2:,.0f} MiB of each GPU is gone (exit status "
-                f"{self._process.returncode}): what is measured without it wouldn't be the emulated card's"
-            )
+        if self._process is None or self._process.poll() is None:
+            return
+        code = self._process.returncode
+        how = f"signal {-code}" if code < 0 else f"exit status {code}"
+        raise MachineError(
+            f"emulate: the process that held {self.num_bytes / 1024**2:,.0f} MiB of each GPU is gone ({how}): trials "
+            "would have the whole card now, not the emulated one's memory.\n"
+            "No result is lost: trials that had ended are kept, and one that was running is tried again. The same "
+            "command holds the memory anew and goes on."
+        )
 
     def release(self) -> None:
         """Let everything go and wait until it is gone; nothing happens where nothing is held."""

@@ -1,7 +1,7 @@
 """The interpreter that holds an engine: what it holds, and what its engine accepts.
 
 `identify` reads package metadata (a tenth of a second); `describe` imports the engine once and is cached by interpreter
-and version, because importing vLLM takes seconds.
+and version, because importing vLLM takes seconds. `cached_description` is that cache alone: it starts nothing.
 """
 
 from __future__ import annotations
@@ -84,17 +84,27 @@ def describe_engine(interpreter: Interpreter, engine: str, *, use_cache: bool = 
 
     Raises MachineError when it can't be imported, with the engine's own last words.
     """
-    cache = _cache_file(interpreter, engine)
-    if use_cache and cache is not None:
-        try:
-            cached: dict[str, Any] = json.loads(cache.read_text(encoding="utf-8"))
-            return cached
-        except (OSError, ValueError):
-            pass  # not there yet, or torn: describe anew
+    cached = cached_description(interpreter, engine) if use_cache else None
+    if cached is not None:
+        return cached
     description = _describe(interpreter, engine)
+    cache = _cache_file(interpreter, engine)
     if cache is not None:
         _write_cache(cache, description)
     return description
+
+
+def cached_description(interpreter: Interpreter, engine: str) -> dict[str, Any] | None:
+    """What `describe_engine` kept of that engine in that interpreter; None where it wasn't asked yet, or the file is
+    torn. Reads one file: no interpreter is started, nothing is imported."""
+    cache = _cache_file(interpreter, engine)
+    if cache is None:
+        return None
+    try:
+        cached = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return cached if isinstance(cached, dict) else None
 
 
 def _describe(interpreter: Interpreter, engine: str) -> dict[str, Any]:

@@ -24,6 +24,10 @@ _POLL_S = 0.05
 _NOTABLE_FOREIGN_BYTES = 64 * MIB
 
 
+def _nothing_to_check() -> None:
+    """Nothing is held, so nothing can have gone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
     """What vbench itself holds on the GPUs (a balloon): no trial's, and no foreign process's. Where the driver lists
@@ -32,6 +36,8 @@ class Reserved:
     pids: tuple[int, ...] = ()
     bytes_by_uuid: Mapping[str, int] = field(default_factory=dict)
     """Of each GPU (`GPU-…`)."""
+    check: Callable[[], None] = field(default=_nothing_to_check, compare=False)
+    """Raises MachineError once it is no longer held."""
 
 
 class TrialGpus:

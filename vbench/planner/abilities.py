@@ -20,7 +20,7 @@ from vbench.planner.ability_data import (
     XFORMERS_GONE,
     Capability,
 )
-from vbench.planner.budget import LATEST, Budget, Version
+from vbench.planner.budget import LATEST, SEEN_AFTER_0_11, Budget, Version
 from vbench.planner.families import FLOAT16_REFUSED
 from vbench.planner.settings import Settings, has_bfloat16
 from vbench.planner.shape import ModelShape, Quantization
@@ -35,6 +35,9 @@ class EngineAbilities:
 
     version: Version = LATEST
     methods: Mapping[str, int | None] | None = None
+    is_list_complete: bool = True
+    """Whether a method that isn't in `methods` is one that the engine lacks. False where another build of the same
+    version (for a CPU, say) was asked: what it lists holds, of the rest the table answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +121,7 @@ def _method(case: _Case, name: str) -> str | None:
         return f"quantization {name} isn't in vLLM {dotted(version)} ({until}){instead}"
     if method.absent_before is not None and version < method.absent_before:
         return f"quantization {name} isn't in vLLM {dotted(version)} (it came later){instead}"
-    if installed is not None:
+    if installed is not None and name not in installed and case.engine.is_list_complete:
         return f"quantization {name} isn't in the installed vLLM {dotted(version)}{instead}"
     if case.budget.is_cpu:
         return None if method.cpu else f"quantization {name} doesn't run on vLLM's CPU backend: use awq or gptq"
@@ -137,7 +140,7 @@ def _scheme(case: _Case, name: str, scheme: Quantization | None) -> str | None:
             what = f"compressed-tensors with {scheme.bits}-bit weights"
             return _below(case, what, _floor_at(floors, version), floors, ": use awq or gptq")
     dtype = case.settings.dtype
-    if scheme.method == "awq" and (dtype == "float32" or (dtype == "bfloat16" and version < (0, 12, 0))):
+    if scheme.method == "awq" and (dtype == "float32" or (dtype == "bfloat16" and version < SEEN_AFTER_0_11)):
         return f"awq doesn't take {dtype} in vLLM {dotted(version)}: use dtype float16"
     if scheme.method == "gptq" and dtype == "float32":
         return f"gptq doesn't take float32 in vLLM {dotted(version)}: use dtype float16"
@@ -159,7 +162,7 @@ def _kv_dtype(case: _Case) -> str | None:
         return f"kv_cache_dtype {name!r} isn't known to vLLM: {hint}"
     if name.startswith("fp8") and case.is_below(FP8_KV_FLOOR):
         return f"an fp8 KV cache needs compute capability {dotted(FP8_KV_FLOOR)}, {case.card}: use kv_cache_dtype auto"
-    if name.endswith("_per_token_head") and case.engine.version < (0, 12, 0):
+    if name.endswith("_per_token_head") and case.engine.version < SEEN_AFTER_0_11:
         return f"kv_cache_dtype {name} isn't in vLLM {dotted(case.engine.version)} (it came later): use auto"
     return None
 
@@ -197,7 +200,7 @@ def _speculation(case: _Case) -> str | None:
     if version < first or (gone is not None and version >= gone):
         when = f"gone in {dotted(gone)}" if gone is not None and version >= gone else "it came later"
         return f"speculative method {name} isn't in vLLM {dotted(version)} ({when}): use ngram"
-    if name == "draft_model" and (0, 9, 0) <= version < (0, 12, 0):
+    if name == "draft_model" and (0, 9, 0) <= version < SEEN_AFTER_0_11:
         return f"vLLM {dotted(version)} has no draft models (V0 had, 0.12 has them again): use ngram"
     return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vbench.planner.budget import Version
+from vbench.planner.budget import SEEN_AFTER_0_11, Version
 
 Capability = tuple[int, int]
 _START: Version = (0, 0, 0)
@@ -34,7 +34,7 @@ def _floor(major: int, minor: int) -> tuple[tuple[Version, Capability], ...]:
 
 
 _TURING_MARLIN = ((_START, (8, 0)), ((0, 14, 0), (7, 5)))  # PR 29901: Marlin on Turing
-_NEW: Version = (0, 12, 0)  # not in 0.11.0, in 0.32.0
+_NEW = SEEN_AFTER_0_11
 _OLD = "use awq or gptq"
 
 METHODS: dict[str, Method] = {

@@ -7,6 +7,8 @@ from typing import Literal
 
 Version = tuple[int, int, int]
 LATEST: Version = (0, 33, 0)  # the newest vLLM whose rules the tables here describe
+# Not in 0.11.0, in 0.32.0, and what came between wasn't read: taken to have come right after 0.11.
+SEEN_AFTER_0_11: Version = (0, 12, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,9 +79,11 @@ def estimate(
     config: Mapping[str, Any], workload: Workload, settings: Settings, budget: Budget, version: Version,
     correction: Correction = NOTHING_LEARNT,
 ) -> Estimate:  # fmt: skip
-    """The stage with the fewest blocks decides, as vLLM gives every rank the smallest count."""
+    """The stage with the fewest blocks decides, as vLLM gives every rank the smallest count. One that is left without a
+    layer, where there are more stages than layers (`rules` refuses that), decides nothing."""
     weights = _weights(config, workload, settings)
-    stages = range(settings.placement.pipeline_parallel_size)
+    counts = stage_layers(workload.shape.num_layers, settings.placement.pipeline_parallel_size)
+    stages = (stage for stage, count in enumerate(counts) if count)
     return min(
         (_stage(workload, settings, budget, version, correction, stage, weights[stage]) for stage in stages),
         key=lambda found: (found.num_blocks, found.margin_bytes),
@@ -98,7 +100,6 @@ def _stage(
     if settings.has_draft_model and workload.draft is None:
         error += _UNKNOWN_DRAFT_ERROR
     shared = _layout(workload, settings, budget, stage)
-    is_given = settings.kv_cache_memory_bytes is not None or settings.num_gpu_blocks_override is not None
     if settings.num_gpu_blocks_override is not None:
         pool = settings.num_gpu_blocks_override * shared.block_bytes
     elif settings.kv_cache_memory_bytes is not None:
@@ -116,14 +117,14 @@ def _stage(
         overhead=found,
         weights_bytes=weights_bytes,
         budget_bytes=budget.visible_bytes // ranks
-        if is_given
+        if settings.is_pool_given
         else requested_bytes(settings, budget) - correction.shift_bytes,
         pool_bytes=pool,
         layout=shared,
         num_blocks=blocks,
         length=length,
         error_bytes=error,
-        is_pool_given=is_given,
+        is_pool_given=settings.is_pool_given,
     )
 
 

@@ -14,6 +14,7 @@ from vbench.planner.checkpoint import total_bytes
 from vbench.planner.shape import Model, NotModelled
 from vbench.planner.shape_reader import read_shape
 from vbench.planner.shipped import shape_of_hub_id, shipped_shape
+from vbench.spec.calling import SHAPE_PREFIX
 from vbench.spec.model_folder import read_model_config
 
 
@@ -35,6 +36,9 @@ class FoundModel:
 
 def find_model(name: str) -> FoundModel:
     """Raises SpecError for a folder whose config is missing or wrong; a hub id that isn't here is `NotModelled`."""
+    if name.startswith(SHAPE_PREFIX):
+        short = name.removeprefix(SHAPE_PREFIX)
+        return FoundModel(model=shipped_shape(short), origin=f"shape {short}")
     folder = Path(name)
     if folder.is_dir():
         return _in_folder(folder, "config.json")

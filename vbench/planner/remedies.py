@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from vbench.planner.abilities import EngineAbilities, refusal
 from vbench.planner.budget import Budget
 from vbench.planner.estimate import Estimate, Workload, estimate
+from vbench.planner.kv_space import given_by
 from vbench.planner.learning import Correction
 from vbench.planner.rules import contradiction
 from vbench.planner.settings import SettingsError, resolve
-from vbench.units import MIB
 
 _ROUND_TOKENS = 256
 _LEAST_TOKENS = 128
@@ -25,11 +25,15 @@ def remedies(
     found: Estimate,
 ) -> list[str]:  # fmt: skip
     """As phrases ("max_model_len ≤ 5,120", "quantization awq", "tensor_parallel_size 2"), cheapest change first."""
+    variable = found.settings.space_variable
 
     def fits(**changes: Any) -> bool:
+        space = variable
+        if variable is not None and variable.name in changes:
+            space = replace(variable, gib=changes.pop(variable.name))
         other = {**config, **changes}
         try:
-            settings = resolve(other, workload.shape, budget, engine.version)
+            settings = resolve(other, workload.shape, budget, engine.version, space)
         except SettingsError:
             return False
         if contradiction(other, workload.shape, settings, budget, engine.version):
@@ -43,7 +47,7 @@ def remedies(
     length = _round_down(found.layout.longest(found.num_blocks, found.length, found.settings.max_in_flight_tokens))
     if length >= _LEAST_TOKENS and fits(max_model_len=length):
         phrases.append(f"max_model_len ≤ {length:,}")
-    phrases += _kv_space(found)
+    phrases += _kv_space(found, fits)
     if not found.is_pool_given and found.settings.gpu_memory_utilization < _MOST_UTILIZATION:
         phrases += ["gpu_memory_utilization 0.95"] if fits(gpu_memory_utilization=_MOST_UTILIZATION) else []
     if found.settings.max_num_batched_tokens > _LOWER_BATCH and fits(max_num_batched_tokens=_LOWER_BATCH):
@@ -57,14 +61,16 @@ def remedies(
     return phrases
 
 
-def _kv_space(found: Estimate) -> list[str]:
-    if found.num_blocks >= found.needed_blocks:
+def _kv_space(found: Estimate, fits: Callable[..., bool]) -> list[str]:
+    """Of a given KV space: more where it doesn't hold one request, less where it doesn't fit beside the weights."""
+    given = given_by(found.settings, found.layout.block_bytes)
+    if given is None:
         return []
-    if found.settings.num_gpu_blocks_override is not None:
-        return [f"num_gpu_blocks_override ≥ {found.needed_blocks:,}"]
-    if found.settings.kv_cache_memory_bytes is not None:
-        return [f"kv_cache_memory_bytes ≥ {math.ceil(found.needed_bytes / MIB) * MIB:,}"]
-    return []
+    if found.num_blocks < found.needed_blocks:
+        value, relation = given.at_least(found.needed_bytes), "≥"
+    else:
+        value, relation = given.at_most(found.pool_bytes + found.margin_bytes), "≤"
+    return [given.phrase(value, relation)] if value > 0 and fits(**{given.name: value}) else []
 
 
 def _round_down(length: int) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vbench.planner.budget import Budget, Version
+from vbench.planner.budget import SEEN_AFTER_0_11, Budget, Version
 from vbench.planner.settings import AUTO_LEN, Settings
 from vbench.planner.shape import ModelShape
 
@@ -94,6 +94,6 @@ def _speculation(config: Mapping[str, Any]) -> str | None:
 def _arguments(config: Mapping[str, Any], version: Version) -> str | None:
     if config.get("kv_cache_memory_bytes") is not None and version < (0, 10, 2):
         return "kv_cache_memory_bytes came with vLLM 0.10.2: use gpu_memory_utilization"
-    if config.get("max_model_len") in (-1, "auto") and version < (0, 12, 0):
+    if config.get("max_model_len") in (-1, "auto") and version < SEEN_AFTER_0_11:
         return "max_model_len -1 (as long as fits) isn't in this vLLM: give a number"
     return None

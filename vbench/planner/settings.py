@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.planner.assumptions import DEFAULT_UTILIZATION, HYBRID_CACHE, is_async_by_default
 from vbench.planner.budget import Budget, Version
 from vbench.planner.families import FLOAT16_REFUSED
 from vbench.planner.shape import ModelShape
@@ -16,7 +17,6 @@ from vbench.planner.weights import DTYPE_BYTES, Placement
 from vbench.spec.suggest import did_you_mean
 from vbench.units import GIB
 
-# Changes seen between 0.11.0 and 0.32.0 whose version wasn't located are taken to have come right after 0.11.
 _DEFAULT_UTILIZATION, _OLD_UTILIZATION = 0.92, 0.9
 AUTO_LEN = -1  # vLLM's `max_model_len=-1` (and `auto`): as long as fits
 _BIG_GPU_BYTES = 70 * GIB
@@ -24,6 +24,15 @@ _BIG_GPU_BYTES = 70 * GIB
 
 class SettingsError(ValueError):
     """An engine argument whose value can't be; the message names the argument and what it may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceVariable:
+    """An environment variable that gives the KV space, before any argument: vLLM's CPU backend has one."""
+
+    name: str
+    gib: int
+    """As it is set: whole GiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,8 @@ class Settings:
     replicas: int
     gpu_memory_utilization: float
     kv_cache_memory_bytes: int | None
+    """As given by the argument, or by `space_variable`."""
+    space_variable: SpaceVariable | None = None
     num_gpu_blocks_override: int | None
     max_model_len: int
     """AUTO_LEN when the engine shall choose it."""
@@ -51,12 +62,20 @@ class Settings:
     num_speculative_tokens: int
 
     @property
+    def is_pool_given(self) -> bool:
+        """Whether the configuration fixes the KV space itself."""
+        return self.kv_cache_memory_bytes is not None or self.num_gpu_blocks_override is not None
+
+    @property
     def num_gpus(self) -> int:
         """GPUs of all replicas."""
         return self.placement.num_gpus * self.replicas
 
 
-def resolve(config: Mapping[str, Any], shape: ModelShape, budget: Budget, version: Version) -> Settings:
+def resolve(
+    config: Mapping[str, Any], shape: ModelShape, budget: Budget, version: Version,
+    space_variable: SpaceVariable | None = None,
+) -> Settings:  # fmt: skip
     """Raises SettingsError for a value that can't be. Doesn't judge whether the values go together: `rules` does."""
     placement = Placement(
         tensor_parallel_size=_count(config, "tensor_parallel_size", 1),
@@ -69,20 +88,23 @@ def resolve(config: Mapping[str, Any], shape: ModelShape, budget: Budget, versio
     tokens = _count(config, "max_num_batched_tokens", min(default_tokens, seqs * longest))
     speculative = config.get("speculative_config")
     speculative = speculative if isinstance(speculative, Mapping) else {}
+    space = _optional_count(config, "kv_cache_memory_bytes")
+    utilization = _DEFAULT_UTILIZATION if DEFAULT_UTILIZATION.holds(version) else _OLD_UTILIZATION
     return Settings(
         dtype=resolve_dtype(config, shape, budget),
         kv_dtype=str(config.get("kv_cache_dtype") or "auto"),
         block_size=_count(config, "block_size", _default_block_size(shape, budget)),
         placement=placement,
         replicas=_count(config, "replicas", 1),
-        gpu_memory_utilization=_fraction(config, _DEFAULT_UTILIZATION if version >= (0, 12, 0) else _OLD_UTILIZATION),
-        kv_cache_memory_bytes=_optional_count(config, "kv_cache_memory_bytes"),
+        gpu_memory_utilization=_fraction(config, utilization),
+        kv_cache_memory_bytes=space if space_variable is None else space_variable.gib * GIB,
+        space_variable=space_variable,
         num_gpu_blocks_override=_optional_count(config, "num_gpu_blocks_override"),
         max_model_len=length,
         max_num_batched_tokens=tokens,
         max_num_seqs=min(seqs, tokens) if config.get("max_num_seqs") is None else seqs,
         is_eager=config.get("enforce_eager") is True or budget.is_cpu,
-        is_hybrid_cache=config.get("disable_hybrid_kv_cache_manager") is not True and version >= (0, 10, 0),
+        is_hybrid_cache=config.get("disable_hybrid_kv_cache_manager") is not True and HYBRID_CACHE.holds(version),
         max_in_flight_tokens=tokens * _batches_in_flight(config, speculative, budget, placement, version),
         quantization=_quantization(config),
         has_draft_model=speculative.get("model") is not None and speculative.get("method") != "ngram",
@@ -127,10 +149,10 @@ def _default_block_size(shape: ModelShape, budget: Budget) -> int:
 def _batches_in_flight(
     config: Mapping[str, Any], speculative: Mapping[str, Any], budget: Budget, placement: Placement, version: Version
 ) -> int:
-    """Asynchronous scheduling, the default on GPUs from 0.14, keeps one batch more in flight."""
-    default = not budget.is_cpu and version >= (0, 14, 0) and speculative.get("method") not in ("ngram", "suffix")
+    """Asynchronous scheduling, the default of newer versions on GPUs, keeps one batch more in flight."""
     chosen = config.get("async_scheduling")
-    is_async = default if chosen is None else bool(chosen) and not budget.is_cpu
+    is_default = chosen is None and is_async_by_default(speculative, budget, version)
+    is_async = is_default or (bool(chosen) and not budget.is_cpu)
     return placement.pipeline_parallel_size + int(is_async)
 
 

@@ -9,13 +9,15 @@ from enum import StrEnum
 from typing import Any
 
 from vbench.planner.abilities import EngineAbilities, refusal
+from vbench.planner.assumptions import depended_on
 from vbench.planner.budget import Budget
 from vbench.planner.estimate import Estimate, Workload, estimate, requested_bytes
 from vbench.planner.kv_cache import cache_tokens
+from vbench.planner.kv_space import given_by
 from vbench.planner.learning import NOTHING_LEARNT, Correction
 from vbench.planner.remedies import remedies
 from vbench.planner.rules import contradiction, plain_checkpoint
-from vbench.planner.settings import AUTO_LEN, Settings, SettingsError, resolve
+from vbench.planner.settings import AUTO_LEN, Settings, SettingsError, SpaceVariable, resolve
 from vbench.planner.shape import Model, ModelShape, NotModelled
 from vbench.units import GIB, format_bytes
 
@@ -69,24 +71,27 @@ class Plan:
     is_pool_given: bool = False
     """Whether the configuration fixes the KV space itself."""
     warnings: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    """What these numbers take to be so of the engine's version without it having been seen (`planner.assumptions`)."""
     remedies: tuple[str, ...] = ()
     """For `infeasible` by memory: the nearest settings that would fit ("max_model_len ≤ 5,120"), nearest first."""
 
     def as_json(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Everything that is known, as plain JSON values."""
-        lists = {"warnings": [*self.warnings], "remedies": [*self.remedies]}
+        lists = {name: [*getattr(self, name)] for name in ("warnings", "assumptions", "remedies")}
         return {"config": dict(config), **asdict(self), "verdict": self.verdict.value, **lists}
 
 
 def plan(
     config: Mapping[str, Any], model: Model, budget: Budget, engine: EngineAbilities | None = None, *,
     draft: Model | None = None, checkpoint_bytes: int | None = None, is_own_config: bool = False,
-    correction: Correction = NOTHING_LEARNT,
+    correction: Correction = NOTHING_LEARNT, space_variable: SpaceVariable | None = None,
 ) -> Plan:  # fmt: skip
     """Judge one effective configuration (`spec.config.effective_config`) against a budget.
 
     `engine` None means the newest vLLM of the shipped tables. `is_own_config`: the shape is that of the very checkpoint
-    that will be loaded, so that a missing quantization is one. Nothing is raised: a value that can't be is a verdict.
+    that will be loaded, so that a missing quantization is one. `space_variable` gives the KV space from outside the
+    configuration. Nothing is raised: a value that can't be is a verdict.
     """
     engine = engine or EngineAbilities()
     if isinstance(model, NotModelled):
@@ -96,7 +101,7 @@ def plan(
     known_draft = draft if isinstance(draft, ModelShape) else None
     workload = Workload(shape=model, draft=known_draft, checkpoint_bytes=checkpoint_bytes)
     try:
-        settings = resolve(config, model, budget, engine.version)
+        settings = resolve(config, model, budget, engine.version, space_variable)
     except SettingsError as error:
         return Plan(verdict=Verdict.INFEASIBLE, reason=str(error))
     reason = contradiction(config, model, settings, budget, engine.version)
@@ -111,8 +116,10 @@ def plan(
     if verdict is Verdict.INFEASIBLE and not reason:
         other = remedies(config, workload, budget, engine, correction, found)
         reason = f"{_shortfall(found, budget)}: {', or '.join(other) or 'a smaller model, or a bigger card'}"
-    said = _warnings(found, model, settings, budget, known_draft)
-    return replace(_with_numbers(found, verdict, reason, said), remedies=tuple(other))
+    made = _with_numbers(found, verdict, reason, _warnings(found, model, settings, budget, known_draft))
+    windows = (*model.layer_windows, *(() if known_draft is None else known_draft.layer_windows))
+    assumed = depended_on(config, windows, settings, budget, engine.version)
+    return replace(made, remedies=tuple(other), assumptions=assumed)
 
 
 def _judge(found: Estimate, budget: Budget) -> tuple[Verdict, str]:
@@ -142,13 +149,15 @@ def _judge(found: Estimate, budget: Budget) -> tuple[Verdict, str]:
 
 
 def _shortfall(found: Estimate, budget: Budget) -> str:
-    if found.is_pool_given and found.num_blocks < found.needed_blocks:
+    given = given_by(found.settings, found.layout.block_bytes)
+    space = "" if given is None else given.phrase(given.value)
+    if given is not None and found.num_blocks < found.needed_blocks:
         short = found.needed_bytes - found.pool_bytes
-        return f"the KV space given is {_gib(short)} short of one request of {max(1, found.length):,} tokens"
+        return f"{space} is {_gib(short)} short of one request of {max(1, found.length):,} tokens"
     where = "of RAM" if budget.is_cpu else "on each GPU" if found.settings.num_gpus > 1 else "on the GPU"
-    if found.pool_bytes <= 0 and not found.is_pool_given:
+    if found.pool_bytes <= 0 and given is None:
         return f"the weights ({_gib(found.weights_bytes)}) and overhead are {_gib(-found.pool_bytes)} too much {where}"
-    return f"{_gib(-found.margin_bytes)} short {where}"
+    return f"{_gib(-found.margin_bytes)} short {where}" + (f" with {space}" if space else "")
 
 
 def _tokens(found: Estimate) -> tuple[int, float]:

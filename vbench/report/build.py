@@ -22,6 +22,7 @@ from vbench.report import plots
 from vbench.report.contents import RunContents, read_run
 from vbench.report.page import Page, make_page
 from vbench.report.plot_data import History, history, scale_of
+from vbench.report.plot_theme import Theme
 from vbench.report.text import FAKE_MARK, escape_markdown, fence_markdown, printable, show_trials
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -124,7 +125,7 @@ def draw_plots(contents: RunContents, page: Page) -> list[Plot]:
     return found
 
 
-def _plot(name: str, title: str, caption: str, alt: str, is_fake: bool, draw: Callable[[plots.Theme], Any]) -> Plot:
+def _plot(name: str, title: str, caption: str, alt: str, is_fake: bool, draw: Callable[[Theme], Any]) -> Plot:
     mark = f" ({FAKE_MARK})" if is_fake else ""
     return Plot(name=name, title=title + mark, caption=caption, alt=alt + mark, picture=plots.render(draw))
 

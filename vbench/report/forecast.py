@@ -39,6 +39,7 @@ def forecast_view(made: Forecast, limit: int) -> RenderableType:
         parts += [Text(), _refused_table(refused[:limit]), *_more(len(refused), limit)]
     warnings = list(dict.fromkeys(warning for one in tried for warning in one.plan.warnings))
     parts += [Text(f"warning: {printable(warning)}", style="yellow") for warning in warnings[:_MOST_EXAMPLES]]
+    parts += [Text(f"assumed: {printable(said)}", style="yellow") for said in made.assumptions]
     return Group(*parts, Text(), *_summary(made))
 
 
@@ -49,7 +50,8 @@ def _heading(made: Forecast) -> Text:
     model = f"{printable(displayed_path(made.spec.model))} ({made.model_origin})"
     return Text.assemble(
         ("plan of ", "bold"), (printable(made.spec.name), "bold"),
-        f": {model} on {where} {format_bytes(budget.visible_bytes)}, {printable(made.engine)}",
+        f": {model} on {where} {format_bytes(budget.visible_bytes)}, {printable(made.engine)}; "
+        f"quantization floors: {printable(made.floors)}",
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from vbench.analysis.timing import TimeSplit, time_split
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
-from vbench.report import recipes, tables
+from vbench.report import gpu_tables, recipes, tables
 from vbench.report.contents import RunContents
 from vbench.report.text import NOT_MEASURED, metric_label, show_bounds, show_metric, show_ratio, show_trials
 from vbench.units import format_bytes, format_duration
@@ -60,6 +60,7 @@ class Page:
     effects_table: tables.Table
     splits: tuple[TimeSplit, ...]
     failures: tuple[FailureGroup, ...]
+    gpus: gpu_tables.GpuSection | None
     estimates: tables.Table
     warnings: tables.Table
     trials: tables.Table
@@ -87,7 +88,7 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         answer=answer,
         headline=summary_headline(answer),
         facts=summary_facts(answer, records),
-        notes=_notes(answer, records),
+        notes=(*_notes(answer, records), *gpu_tables.doubts_of_best(records, answer)),
         differences=tables.differences_table(answer) if answer.best and answer.baseline else None,
         parameters=tables.parameters_table(answer.best.parameters) if answer.best else None,
         recipes=_recipes(answer, folder),
@@ -96,6 +97,7 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         effects_table=tables.effects_table(found, contents.objective.metric, answer.best),
         splits=tuple(split for split in map(time_split, records) if split.total_s > 0),
         failures=tuple(group_failures(records)),
+        gpus=gpu_tables.gpu_section(records, answer),
         estimates=tables.estimates_table(check_estimates(records)),
         warnings=tables.warnings_table(records),
         trials=tables.trials_table(records, answer, names),

@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from vbench.analysis.effects import ParameterEffect
 from vbench.analysis.timing import TimeSplit
 from vbench.report.plot_data import History, TrialMark
+from vbench.report.plot_theme import DARK, FONT, LIGHT, Theme, style_of
 from vbench.report.text import FAKE_MARK, shorten, show_value
 from vbench.units import format_number
 
@@ -27,32 +28,7 @@ MAX_PANELS = 12
 """Parameters drawn in the small multiples; the table has them all."""
 MAX_CATEGORIES = 6
 """Up to here values are side by side, each with its median; more numbers than this get an axis to scale."""
-_FONT = "DejaVu Sans"
 _WIDTH_IN = 8.6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Theme:
-    """Colours of a page. Shape and place carry every distinction too: colour is never the only one."""
-
-    ink: str
-    muted: str
-    grid: str
-    surface: str
-    accent: str
-    best: str
-    failed: str
-    parts: tuple[str, str, str, str]
-
-
-LIGHT = Theme(
-    ink="#22262b", muted="#6b727b", grid="#e4e2dc", surface="#ffffff", accent="#1f6f78", best="#c2571a",
-    failed="#a8434b", parts=("#c9a66b", "#9bb8bd", "#1f6f78", "#dcdad4"),
-)  # fmt: skip
-DARK = Theme(
-    ink="#e6e4df", muted="#9aa1a9", grid="#34383d", surface="#1b1d20", accent="#5fb3bc", best="#f0955a",
-    failed="#e0848b", parts=("#a98a55", "#41666b", "#5fb3bc", "#45484d"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,20 +48,10 @@ def render(draw: Callable[[Theme], Figure]) -> Picture:
 
 
 def _save(draw: Callable[[Theme], Figure], theme: Theme, kind: str) -> bytes:
-    style: dict[str, Any] = {
-        "font.family": _FONT, "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "text.color": theme.ink,
-        "axes.labelcolor": theme.muted, "axes.edgecolor": theme.grid, "axes.facecolor": "none",
-        "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False, "axes.grid": True,
-        "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": theme.grid, "grid.linewidth": 0.8,
-        "xtick.color": theme.grid, "ytick.color": theme.grid, "xtick.labelcolor": theme.muted,
-        "ytick.labelcolor": theme.muted, "ytick.major.size": 0, "legend.frameon": False,
-        "figure.facecolor": theme.surface if kind == "png" else "none", "svg.hashsalt": "vbench", "savefig.dpi": 160,
-        "text.parse_math": False,  # foreign text: a $ is a $
-    }  # fmt: skip
     # matplotlib's defaults, not the user's matplotlibrc: a report looks the same everywhere. But for the backend, which
     # rc_context wouldn't put back and nothing here uses.
     defaults = {name: value for name, value in mpl.rcParamsDefault.items() if "backend" not in name}
-    settings: Any = {**defaults, **style}
+    settings: Any = {**defaults, **style_of(theme, kind)}
     with mpl.rc_context(settings):
         buffer = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
@@ -275,7 +241,7 @@ def _numbers() -> FuncFormatter:
 @cache
 def _drawable() -> frozenset[int]:
     """Code points that the font has: for others matplotlib warns and draws a box."""
-    return frozenset(font_manager.get_font(font_manager.findfont(_FONT)).get_charmap())
+    return frozenset(font_manager.get_font(font_manager.findfont(FONT)).get_charmap())
 
 
 def _safe(text: str) -> str:

@@ -14,7 +14,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-VBENCH_WORDS = ("engine", "model", "python", "environment")
+from vbench.spec.calling import OWN_WORDS
+
+_YAML_PLAIN = ("model", "engine", "python", "mode", "replicas")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"}
@@ -23,7 +25,7 @@ _YAML_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\
 
 def engine_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that the engine is given; None means left to the engine, and is left out."""
-    return {name: value for name, value in config.items() if name not in VBENCH_WORDS and value is not None}
+    return {name: value for name, value in config.items() if name not in OWN_WORDS and value is not None}
 
 
 def environment_of(config: Mapping[str, Any]) -> dict[str, str]:
@@ -47,7 +49,22 @@ def as_serve(config: Mapping[str, Any]) -> str:
     lines = [" ".join([*prefix, *(shlex.quote(_no_nul(word)) for word in start)])]
     for name, value in engine_arguments(config).items():
         lines.append(" ".join(shlex.quote(_no_nul(word)) for word in _flag_words(name, value)))
-    return " \\\n  ".join(lines)
+    return "\n".join([*_remarks(config), " \\\n  ".join(lines)])
+
+
+def _remarks(config: Mapping[str, Any]) -> list[str]:
+    """What an engine's arguments can't say of how it was measured, as comments of a shell or of Python."""
+    replicas, sampling = config.get("replicas"), config.get("sampling")
+    remarks = []
+    if isinstance(replicas, int) and replicas > 1:
+        remarks.append(f"# {replicas} engines like this side by side, each on GPUs of its own, the prompts split")
+    if config.get("mode", "offline") != "offline":
+        remarks.append(
+            f"# measured in mode {json.dumps(str(config['mode']))}, load {json.dumps(config.get('load') or {})}"
+        )
+    if sampling:
+        remarks.append(f"# measured with sampling {json.dumps(sampling)}")
+    return remarks
 
 
 def _flag_words(name: str, value: Any) -> list[str]:
@@ -76,7 +93,7 @@ def as_python(config: Mapping[str, Any]) -> str:
     lines = (
         ["import os", "", f"os.environ.update({environment!r})  # vLLM reads it on import", ""] if environment else []
     )
-    lines += ["from vllm import LLM", "", "llm = LLM("]
+    lines += [*_remarks(config), "from vllm import LLM", "", "llm = LLM("]
     awkward: dict[str, Any] = {}
     for name, value in {"model": config.get("model", "MODEL"), **engine_arguments(config)}.items():
         if name.isidentifier() and name.isascii() and not keyword.iskeyword(name):
@@ -107,9 +124,12 @@ def as_notebook(config: Mapping[str, Any], title: str = "") -> str:
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
-    """The part of a sweep file that fixes this configuration: `engine`, `model`, `engine_args`, `environment`."""
-    lines = [f"{name}: {_yaml(config[name])}" for name in ("model", "engine", "python") if config.get(name) is not None]
-    for heading, values in (("engine_args", engine_arguments(config)), ("environment", environment_of(config))):
+    """The part of a sweep file that fixes this configuration: `engine`, `model`, `engine_args`, how it is called."""
+    lines = [f"{name}: {_yaml(config[name])}" for name in _YAML_PLAIN if config.get(name) is not None]
+    sections = [(name, config.get(name) or {}) for name in ("sampling", "load", "goodput", "lora_modules")]
+    for heading, values in (
+        ("engine_args", engine_arguments(config)), *sections, ("environment", environment_of(config)),
+    ):  # fmt: skip
         if values:
             lines.append(f"{heading}:")
             lines += [f"  {_yaml_key(name)}: {_yaml(value)}" for name, value in values.items()]

@@ -22,6 +22,7 @@ from vbench.metrics import METRICS, value_of
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.report import recipes
+from vbench.report.gpu_tables import doubts_of_best, gpu_lines
 from vbench.report.page import summary_facts, summary_headline
 from vbench.report.tables import differences_table, outcome_text
 from vbench.report.text import (
@@ -125,6 +126,7 @@ def summary_panel(records: Sequence[TrialRecord], objective: Objective) -> Panel
     for fact in summary_facts(answer, records):
         facts.add_row(Text(fact.label, style="dim"), Text(fact.value, style="bold"), Text(fact.note, style="dim"))
     parts.append(facts)
+    parts += [Text(printable(line), style="yellow") for line in doubts_of_best(records, answer)]
     if answer.differences or answer.best:
         parts += [Text(), *_settings(answer)]
     groups = group_failures(records)
@@ -175,6 +177,7 @@ def trial_details(record: TrialRecord) -> Group:
         ("Measurements", _measurements(record)),
         ("Passes", passes),
         ("Phases", phases),
+        ("GPUs", gpu_lines(record)),
         ("Engine", facts),
         ("Hardware", record.hardware),
         ("Environment", record.environment),

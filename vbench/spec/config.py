@@ -7,24 +7,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vbench.spec.calling import OWN_WORDS, SECTIONS, SHAPE_PREFIX
 from vbench.spec.space import Point, walk
 from vbench.spec.types import SweepSpec
 
 
 def effective_config(spec: SweepSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """`engine`, `model` and every engine argument that will be passed.
+    """`engine`, `model`, every engine argument that will be passed, and how the engine is called and asked.
 
-    Prefix caching is off unless the sweep sets it: traversing a fixed prompt set again and again would otherwise
-    measure the cache (up to 2.3 times the throughput).
+    Of vbench's own words (`calling.OWN_WORDS`) only those that the sweep sets are there; a section's keys that are
+    settings (`load.max_concurrency`) are put into it. Prefix caching is off unless the sweep sets it: traversing a
+    fixed prompt set again and again would otherwise measure the cache (up to 2.3 times the throughput).
     """
-    config = {"engine": spec.engine, "model": spec.model, **spec.engine_args, **settings}
+    config: dict[str, Any] = {"engine": spec.engine, "model": spec.model}
+    if spec.mode != "offline":
+        config["mode"] = spec.mode
+    if spec.replicas != 1:
+        config["replicas"] = spec.replicas
+    config.update(spec.engine_args)
+    sections = {name: dict(getattr(spec, name)) for name in SECTIONS}
+    for name, value in settings.items():
+        section, dot, key = name.partition(".")
+        if dot and section in sections:
+            sections[section][key] = value
+        else:
+            config[name] = value
     config.setdefault("enable_prefix_caching", False)
-    return config
+    if str(config["model"]).startswith(SHAPE_PREFIX):
+        config.setdefault("load_format", "dummy")
+        config.setdefault("skip_tokenizer_init", True)
+    given = {**sections, "lora_modules": config.get("lora_modules") or spec.lora_modules, "goodput": spec.goodput}
+    return {**config, **{name: dict(value) for name, value in given.items() if value}}
 
 
 def engine_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     """What of a configuration goes to the engine's constructor, besides the model."""
-    return {name: value for name, value in config.items() if name not in ("engine", "model")}
+    return {name: value for name, value in config.items() if name not in OWN_WORDS}
 
 
 def displayed(config: Mapping[str, Any]) -> dict[str, Any]:

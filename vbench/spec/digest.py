@@ -13,6 +13,10 @@ from vbench.spec.types import SweepSpec
 
 # A run may be resumed with a larger budget, under another name, on a slower machine.
 _LEFT_OUT = ("name", "description", "deadlines", "source", "text", "lines")
+# Keys that came later: a sweep without them keeps the digest that it had before.
+_SINCE: tuple[tuple[str, Any], ...] = (
+    ("mode", "offline"), ("replicas", 1), ("sampling", {}), ("load", {}), ("goodput", {}), ("lora_modules", {}),
+)  # fmt: skip
 _SEARCH_LEFT_OUT = ("trials", "timeout_s")
 
 
@@ -26,6 +30,9 @@ def spec_digest(spec: SweepSpec) -> str:
     fields = {one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in _LEFT_OUT}
     if spec.emulate is None:
         del fields["emulate"]  # sweeps without it keep the digest they had before there was one
+    for name, default in _SINCE:
+        if fields[name] == default:
+            del fields[name]
     plain = _plain(fields, f"{spec.source.parent}/")
     for name in _SEARCH_LEFT_OUT:
         del plain["search"][name]

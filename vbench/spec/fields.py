@@ -35,7 +35,8 @@ def _checked_name(value: str) -> str:
     return value
 
 
-def _variable_value(value: object) -> str:
+def variable_value(value: object) -> str:
+    """An environment variable's text; raises an error whose words are passed on."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
@@ -64,7 +65,7 @@ Duration = Annotated[
         }
     ),
 ]
-VariableValue = Annotated[str, BeforeValidator(_variable_value), WithJsonSchema({"type": ["string", "integer"]})]
+VariableValue = Annotated[str, BeforeValidator(variable_value), WithJsonSchema({"type": ["string", "integer"]})]
 _SCALARS = ["string", "number", "boolean", "null"]
 Domains = Annotated[
     dict[str, Any],

@@ -12,14 +12,16 @@ from pydantic import ValidationError
 
 from vbench.errors import Problem, SpecError, UsageError
 from vbench.spec.baseline import read_baseline
+from vbench.spec.calling import OWN_WORDS, SHAPE_PREFIX, load_problem, sampling_problem
 from vbench.spec.constraints import parse_constraint
 from vbench.spec.digest import spec_digest
-from vbench.spec.model import ObjectiveSection, PromptsSection, SweepFile, json_schema
-from vbench.spec.model_folder import resolve_model
+from vbench.spec.model import ObjectiveSection, SweepFile, json_schema
+from vbench.spec.model_folder import resolve_adapter, resolve_model
 from vbench.spec.overrides import apply_overrides
 from vbench.spec.parameters import ParameterReader, check_argument_name, domains, is_none
 from vbench.spec.problems import Problems, add_pydantic_errors, shown
-from vbench.spec.suggest import closest, did_you_mean
+from vbench.spec.prompt_reading import read_prompts_section
+from vbench.spec.suggest import closest
 from vbench.spec.types import (
     Choice,
     Constraint,
@@ -28,10 +30,8 @@ from vbench.spec.types import (
     MeasureSpec,
     Objective,
     Parameter,
-    PromptSpec,
     SearchSpec,
     SweepSpec,
-    SyntheticPrompts,
     is_nested_argument,
 )
 from vbench.spec.yaml_lines import read_yaml
@@ -83,14 +83,6 @@ def parse_spec(text: str, source: Path, overrides: Sequence[str] = ()) -> SweepS
 
 
 def _validate(raw: dict[str, Any], problems: Problems) -> SweepFile:
-    if isinstance(raw.get("model"), dict):
-        if "shape" in raw["model"]:
-            problems.add(
-                "model.shape", "a model by its shape alone is not in this version", "name a folder or a hub id"
-            )
-        else:
-            problems.add("model", "expected text, got keys and values")
-        raw = {**raw, "model": _STAND_INS["model"]}
     try:
         return SweepFile.model_validate(raw)
     except ValidationError as error:
@@ -126,17 +118,26 @@ class _Reading:
         """The spec; worth something only if no problem was noted."""
         file, search = self.file, self.file.search
         engine_args = self._engine_args()
-        reader = ParameterReader(problems=self.problems, resolve_model=self._model, is_grid=search.method == "grid")
+        reader = ParameterReader(
+            problems=self.problems, resolve_model=self._model, resolve_python=self._python,
+            is_grid=search.method == "grid",
+        )  # fmt: skip
         parameters = reader.read(file.parameters, file.engine_args)
         return SweepSpec(
             name=file.name or re.sub(r"[^A-Za-z0-9._-]+", "-", self.source.stem).lstrip(".-") or "sweep",
             description=file.description,
             model=self._model("model", file.model),
             engine=file.engine,
-            python=self._python(),
+            python=None if file.python is None else self._python(file.python),
             hardware=file.hardware,
             emulate=None if file.emulate is None else Emulation(**file.emulate.model_dump()),
-            prompts=self._prompts(file.prompts),
+            prompts=read_prompts_section(file.prompts, self.source.parent, self.problems),
+            mode=file.mode,
+            replicas=file.replicas,
+            sampling=self._sampling(),
+            load=self._load(parameters),
+            goodput={name: value for name, value in file.goodput.model_dump().items() if value is not None},
+            lora_modules={name: self._model(f"lora_modules.{name}", at) for name, at in file.lora_modules.items()},
             engine_args=engine_args,
             environment=file.environment,
             parameters=parameters,
@@ -153,43 +154,27 @@ class _Reading:
         )
 
     def _model(self, path: str, text: str) -> str:
+        if text.startswith(SHAPE_PREFIX):
+            return text  # which shapes there are the planner knows
         try:
-            return resolve_model(text, self.source.parent)
+            resolve = resolve_adapter if "lora_modules." in path else resolve_model
+            return resolve(text, self.source.parent)
         except ValueError as error:
             self.problems.add(path, *error.args)
             return text
 
-    def _python(self) -> str | None:
+    def _python(self, text: str) -> str:
         # Not resolved: a virtual environment's interpreter is a link, and works only under its own path.
-        if self.file.python is None or "/" not in self.file.python:
-            return self.file.python
-        return os.path.abspath(self.source.parent / os.path.expanduser(self.file.python))
-
-    def _prompts(self, section: PromptsSection) -> PromptSpec:
-        synthetic = section.synthetic
-        return PromptSpec(
-            file=None if section.file is None else self._prompt_file(section.file),
-            synthetic=None if synthetic is None else SyntheticPrompts(**synthetic.model_dump()),
-            limit=section.limit,
-            output_tokens=section.output_tokens,
-            max_tokens=section.max_tokens,
-        )
-
-    def _prompt_file(self, text: str) -> Path:
-        path = Path(os.path.abspath(self.source.parent / os.path.expanduser(text)))
-        if os.path.exists(path) and not os.path.isfile(path):
-            self.problems.add("prompts.file", f"{path} is not a file", "name a .jsonl file")
-        elif not os.path.exists(path):
-            there = [one.name for one in sorted(path.parent.glob("*.jsonl"))] if os.path.isdir(path.parent) else []
-            self.problems.add("prompts.file", f"no such file: {path}", did_you_mean(path.name, there))
-        return path
+        return os.path.abspath(self.source.parent / os.path.expanduser(text)) if "/" in text else text
 
     def _engine_args(self) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         for name, value in self.file.engine_args.items():
             path = f"engine_args.{name}"
-            if name == "model":
-                self.problems.add(path, "the model is the top-level key model", "or a parameter, to try several")
+            if name in OWN_WORDS or "." in name:
+                self.problems.add(
+                    path, f"{name.partition('.')[0]} is a key of its own, at the top", "or a parameter, to try several"
+                )
             elif not check_argument_name(name, path, self.problems):
                 continue
             elif isinstance(value, dict) and {"low", "high"} <= value.keys():
@@ -204,6 +189,21 @@ class _Reading:
             draft = self._model("engine_args.speculative_config.model", speculative["model"])
             arguments["speculative_config"] = {**speculative, "model": draft}
         return arguments
+
+    def _sampling(self) -> dict[str, Any]:
+        for name in self.file.sampling:
+            problem = sampling_problem(name)
+            if problem is not None:
+                self.problems.add(f"sampling.{name}", problem)
+        return self.file.sampling
+
+    def _load(self, parameters: Sequence[Parameter]) -> dict[str, Any]:
+        load = self.file.load.model_dump()
+        problem = load_problem(load)
+        # Where keys of it are searched too, what doesn't go together shows in the trials.
+        if problem is not None and not any(path.rpartition("load.")[1] for path, _ in domains(parameters)):
+            self.problems.add("load", *problem)
+        return {name: value for name, value in load.items() if value is not None}
 
     def _constraints(self, parameters: Sequence[Parameter]) -> tuple[Constraint, ...]:
         names = {*self.file.engine_args, *self.file.parameters}

@@ -6,75 +6,21 @@ the same models as a JSON Schema (`vbench schema`).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from vbench.metrics import BY_NAME, metric_names
+from vbench.spec.calling import SHAPE_PREFIX, GoodputSection, LoadSection
 from vbench.spec.fields import Domains, Duration, Name, NotNegative, Positive, Text, Variables, wrong
 from vbench.spec.problems import shown
+from vbench.spec.prompts_section import PromptsSection
 from vbench.spec.suggest import did_you_mean
 from vbench.spec.types import Deadlines, MeasureSpec
-
-MAX_SYNTHETIC_TOKENS = 50_000_000
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
-
-
-class SyntheticSection(_Section):
-    """Random token ids, the same on every machine."""
-
-    count: Positive = Field(description="Number of prompts.", examples=[64])
-    input_tokens: Positive = Field(description="Tokens of each prompt.", examples=[512])
-    shared_prefix_tokens: NotNegative = Field(default=0, description="How many first tokens all prompts share.")
-    seed: NotNegative = Field(default=0, description="Another seed, another prompt set.")
-
-    @model_validator(mode="after")
-    def _fits(self) -> SyntheticSection:
-        if self.shared_prefix_tokens > self.input_tokens:
-            raise wrong(
-                f"shared_prefix_tokens ({self.shared_prefix_tokens}) is more than input_tokens ({self.input_tokens})"
-            )
-        if self.count * self.input_tokens > MAX_SYNTHETIC_TOKENS:
-            raise wrong(
-                f"{self.count * self.input_tokens:,} tokens in all; the most is {MAX_SYNTHETIC_TOKENS:,}",
-                "fewer or shorter prompts measure as well",
-            )
-        return self
-
-
-class PromptsSection(_Section):
-    """Where the prompts come from, and what is asked of the model with each."""
-
-    file: Text | None = Field(
-        default=None,
-        description="JSON Lines: prompt, prompt_token_ids or messages. Relative to the sweep file.",
-        examples=["prompts/arc.jsonl"],
-    )
-    synthetic: SyntheticSection | None = Field(default=None, description="Random token ids instead of a file.")
-    limit: Positive | None = Field(default=None, description="Only the first so many prompts.", examples=[200])
-    output_tokens: Positive | None = Field(
-        default=None, description="Exact number of tokens each prompt generates (end-of-text ignored).", examples=[128]
-    )
-    until_stop: bool = Field(default=False, description="Generate until the model stops, up to max_tokens.")
-    max_tokens: Positive | None = Field(default=None, description="With until_stop: the most tokens a prompt may take.")
-
-    @model_validator(mode="after")
-    def _is_one_of_each(self) -> PromptsSection:
-        if (self.file is None) == (self.synthetic is None):
-            both = "has both file and synthetic" if self.file is not None else "has neither file nor synthetic"
-            raise wrong(both, "write one: file: prompts.jsonl, or synthetic: {count: 64, input_tokens: 512}")
-        if self.until_stop and self.output_tokens is not None:
-            raise wrong("has both output_tokens and until_stop", "exactly so many tokens, or as many as it takes?")
-        if self.until_stop and self.max_tokens is None:
-            raise wrong("until_stop needs max_tokens", "a model that never stops would run forever")
-        if not self.until_stop and self.output_tokens is None:
-            raise wrong("doesn't say how much to generate", "write output_tokens: 128, or until_stop: true")
-        if not self.until_stop and self.max_tokens is not None:
-            raise wrong("max_tokens goes with until_stop: true", "output_tokens is exact and needs no maximum")
-        return self
 
 
 class SearchSection(_Section):
@@ -161,6 +107,34 @@ class EmulateSection(_Section):
         return value
 
 
+def _model_text(value: object) -> object:
+    """`{shape: NAME}` as the text that it is kept as."""
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"shape"} and isinstance(value["shape"], str) and value["shape"]:
+        return SHAPE_PREFIX + value["shape"].lower()
+    raise wrong("expected a folder, a hub id or {shape: NAME}", "such as {shape: qwen2.5-0.5b}")
+
+
+Model = Annotated[
+    Text,
+    BeforeValidator(_model_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "object",
+                    "required": ["shape"],
+                    "additionalProperties": False,
+                    "properties": {"shape": {"type": "string", "examples": ["qwen2.5-0.5b"]}},
+                },
+            ]
+        }
+    ),
+]
+
+
 class SweepFile(_Section):
     """A vbench sweep: one model, one prompt set, and the engine settings to try."""
 
@@ -168,8 +142,8 @@ class SweepFile(_Section):
         default=None, description="Names the results folder. Default: the file's name.", examples=["t4"]
     )
     description: str = Field(default="", description="What this sweep is to find out.")
-    model: Text = Field(
-        description="A folder with config.json, relative to the sweep file, or a hub id.",
+    model: Model = Field(
+        description="A folder with config.json, relative to the sweep file; a hub id; or {shape: NAME}, dummy weights.",
         examples=["Qwen/Qwen2.5-7B-Instruct"],
     )
     engine: Literal["vllm", "fake"] = Field(default="vllm", description="fake computes its numbers, for trying vbench.")
@@ -180,7 +154,20 @@ class SweepFile(_Section):
     emulate: EmulateSection | None = Field(
         default=None, description="Hold trials to another, smaller card.", examples=[{"profile": "t4"}]
     )
+    mode: Literal["offline", "async", "server"] = Field(
+        default="offline",
+        description="How the engine is called: LLM.generate, AsyncLLM in process, or HTTP. The last two stream.",
+    )
+    replicas: Positive = Field(default=1, description="Engines side by side, the prompts split between them.")
     prompts: PromptsSection = Field(description="The fixed prompts, and how much each generates.")
+    sampling: dict[str, Any] = Field(
+        default={}, description="vLLM's SamplingParams, or beam_width. Default: greedy.", examples=[{"n": 2}]
+    )
+    load: LoadSection = Field(default=LoadSection(), description="When requests are sent, in async and server modes.")
+    goodput: GoodputSection = Field(default=GoodputSection(), description="What a request must keep to count as good.")
+    lora_modules: dict[str, Text] = Field(
+        default={}, description="Adapter folders by name, given to the prompts in turn; needs enable_lora."
+    )
     engine_args: dict[str, Any] = Field(
         default={}, description="Engine arguments of every trial.", examples=[{"dtype": "float16"}]
     )

@@ -18,14 +18,28 @@ def resolve_model(text: str, folder: Path) -> str:
     A relative path counts from `folder` (the sweep file's), then from the current folder. Raises ValueError: what is
     wrong, and what to do.
     """
+    found = _folder_or_id(text, folder, "config.json")
+    if os.path.isabs(found):
+        read_model_config(Path(found))
+    return found
+
+
+def resolve_adapter(text: str, folder: Path) -> str:
+    """The same for a LoRA adapter, which has `adapter_config.json`."""
+    found = _folder_or_id(text, folder, "adapter_config.json")
+    if os.path.isabs(found) and not os.path.isfile(os.path.join(found, "adapter_config.json")):
+        raise ValueError(f"{found} has no adapter_config.json", "an adapter is a folder as PEFT saves it")
+    return found
+
+
+def _folder_or_id(text: str, folder: Path, content: str) -> str:
     expanded = os.path.expanduser(text)
     places = [os.path.abspath(os.path.join(base, expanded)) for base in (folder, Path.cwd())]
     found = next((place for place in places if os.path.exists(place)), None)
     if found is not None:
-        read_model_config(Path(found))
         return found
     if text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
-        raise ValueError(f"no such folder: {places[0]}", "give a folder with config.json, or a hub id like org/name")
+        raise ValueError(f"no such folder: {places[0]}", f"give a folder with {content}, or a hub id like org/name")
     if not _HUB_ID.fullmatch(text) or len(text) > 200:
         raise ValueError(f"{text!r} is neither a folder here nor a hub id", "a hub id reads org/name")
     return text

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from vbench.errors import Problem
+from vbench.spec.calling import is_own_parameter
 from vbench.spec.problems import Problems, shown
 from vbench.spec.yaml_lines import parse_value
 
@@ -17,7 +18,8 @@ def apply_overrides(
     """The file's mapping with every override put in; later ones win.
 
     A KEY whose first part isn't a top-level key is an engine argument: it is fixed under `engine_args` and leaves
-    `parameters` and `baseline`. Where VALUE is the label of an option with settings, the settings come along.
+    `parameters` and `baseline`, as do `model`, `mode`, `replicas` and a section's keys fixed so. Where VALUE is the
+    label of an option with settings, the settings come along.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(raw))
     for override in overrides:
@@ -38,25 +40,24 @@ def apply_overrides(
 
 def _apply(raw: dict[str, Any], key: str, value: Any, top_level: Collection[str], problems: Problems) -> None:
     parts = key.split(".")
-    if parts[0] in top_level:
+    option = _labelled_option(raw, key, value)
+    if parts[0] in top_level and option is None:
         path = key
         if parts[0] == "engine_args" and len(parts) > 1:
             _release(raw, parts[1])
         elif parts[0] == "parameters" and len(parts) > 1:
             _drop(raw, "engine_args", parts[1])
             _drop_baseline(raw, parts[1])
-        elif key == "model":
-            _release(raw, "model")
+        elif is_own_parameter(key):
+            _release(raw, key)
+    elif option is not None:
+        path, value = f"parameters.{key}", [option]
+        _drop_baseline(raw, key)
     else:
-        option = _labelled_option(raw, key, value)
-        if option is not None:
-            path, value = f"parameters.{key}", [option]
-            _drop_baseline(raw, key)
-        else:
-            path = f"engine_args.{key}"
-            _release(raw, parts[0])
+        path = f"engine_args.{key}"
+        _release(raw, parts[0])
     problems.overridden[path] = key
-    _put(raw, path.split("."), value, key, problems)
+    _put(raw, path.split(".") if option is None else ["parameters", key], value, key, problems)
 
 
 def _labelled_option(raw: Mapping[str, Any], name: str, value: Any) -> dict[str, Any] | None:

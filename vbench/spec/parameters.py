@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.spec.calling import SECTIONS, SHAPE_PREFIX, check_own_value, is_own_parameter
 from vbench.spec.problems import LATER, Problems, shown
-from vbench.spec.suggest import did_you_mean
+from vbench.spec.ranges import is_range, read_range
 from vbench.spec.types import Choice, Domain, Option, Parameter, Range, Scalar, is_nested_argument
 from vbench.spec.yaml_lines import plain_scalar
 
-MAX_RANGE_VALUES = 1_000_000
 NONE_LABEL = "none"
 _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_RANGE_KEYS = ("low", "high", "step", "log")
 # What vbench itself passes to the engine: set here it would be ignored, or spoil the measurement.
 _MANAGED = {
     "disable_log_stats": "vbench keeps the engine's statistics on, because it reads them",
@@ -45,6 +44,8 @@ def check_argument_name(name: str, path: str, problems: Problems) -> bool:
         problems.add(path, f"{name} is not in this version: {LATER[name]}")
     elif name in _MANAGED:
         problems.add(path, f"{name} can't be set here: {_MANAGED[name]}")
+    elif "." in name and name.partition(".")[0] in SECTIONS:
+        return True  # a key of load, sampling or environment: checked with its values
     elif not _ARGUMENT.fullmatch(name):
         meant = name.strip("-").replace("-", "_")
         hint = f"write {meant}" if _ARGUMENT.fullmatch(meant) else "names are those of the engine's Python interface"
@@ -56,10 +57,12 @@ def check_argument_name(name: str, path: str, problems: Problems) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterReader:
-    """Reads `parameters`. `resolve_model(path, text)` turns a model as written into a folder or hub id."""
+    """Reads `parameters`. `resolve_model(path, text)` turns a model as written into a folder or hub id, and
+    `resolve_python(text)` an interpreter into its path."""
 
     problems: Problems
     resolve_model: Callable[[str, str], str]
+    resolve_python: Callable[[str], str]
     is_grid: bool
 
     def read(self, raw: Mapping[str, Any], engine_args: Mapping[str, Any]) -> tuple[Parameter, ...]:
@@ -72,6 +75,10 @@ class ParameterReader:
             if name in engine_args:
                 self.problems.add(path, f"{name} is also in engine_args", "fixed or searched? Keep one of them")
             domain = self._domain(path, name, written)
+            if isinstance(domain, Range) and any(
+                self._is_wrong_own(path, name, end) for end in (domain.low, domain.high)
+            ):
+                continue
             if domain is not None:
                 parameters.append(Parameter(name=name, domain=domain))
         return tuple(parameters)
@@ -79,8 +86,8 @@ class ParameterReader:
     def _domain(self, path: str, key: str, written: Any) -> Domain | None:
         if isinstance(written, list):
             return self._choice(path, key, written)
-        if _is_range(written):
-            return self._range(path, written)
+        if is_range(written):
+            return read_range(path, written, self.problems, is_grid=self.is_grid)
         if isinstance(written, dict):
             self.problems.add(path, "expected a list of options or {low: …, high: …}", "options begin with `- `")
         else:
@@ -111,6 +118,8 @@ class ParameterReader:
             self.problems.add(path, "a list can't be an option", "under engine settings write {const: [...]}")
             return None
         label = label_of(item)
+        if self._is_wrong_own(path, key, item):
+            return None
         if not label.strip():
             self.problems.add(path, "an empty text can't be an option", "write none to leave the argument out")
             return None
@@ -119,7 +128,7 @@ class ParameterReader:
         if is_nested_argument(key):
             self.problems.add(path, f"{key} takes keys and values", f"write {label}: {{…}} with its settings")
             return None
-        return Option(label=label, value=self._model(path, item) if key == "model" else item)
+        return Option(label=label, value=self._resolved(path, key, item))
 
     def _labelled(self, path: str, key: str, item: dict[str, Any]) -> Option | None:
         if len(item) != 1:
@@ -135,87 +144,68 @@ class ParameterReader:
         label = label_of(label)
         settings = self._settings(f"{path}.{label}", key, written)
         value = None if label == NONE_LABEL else label if is_nested_argument(key) else _labelled_value(label)
-        if key == "model" and isinstance(value, str) and "model" not in written:
-            value = self._model(path, value)
+        if self._is_wrong_own(path, key, value):
+            return None
+        if isinstance(value, str) and key not in written:
+            value = self._resolved(path, key, value)
         return Option(label=label, value=value, settings=settings)
 
     def _settings(self, path: str, key: str, written: Mapping[str, Any]) -> dict[str, Any]:
         settings: dict[str, Any] = {}
         for name, value in written.items():
             at = f"{path}.{name}"
-            if not is_nested_argument(key):
-                if name == "python":
-                    self.problems.add(at, "an interpreter per option is not in this version", "python: goes at the top")
-                    continue
-                if not check_argument_name(name, at, self.problems):
-                    continue
+            if not is_nested_argument(key) and self._is_wrong_setting(at, name, value):
+                continue
             if is_none(value) and value is not None:
                 continue  # a null is passed on as None, `none` leaves the argument out
             setting = self._setting(at, name, value)
-            is_model = name == "model" and (not is_nested_argument(key) or key == "speculative_config")
-            settings[name] = self._model(at, setting) if is_model else setting
+            is_plain = not is_nested_argument(key) or (name == "model" and key == "speculative_config")
+            settings[name] = self._resolved(at, name, setting) if is_plain else setting
         return settings
+
+    def _is_wrong_setting(self, path: str, name: str, value: Any) -> bool:
+        if not check_argument_name(name, path, self.problems):
+            return True
+        is_searched = isinstance(value, list) or is_range(value)
+        return not is_searched and self._is_wrong_own(path, name, value)
+
+    def _is_wrong_own(self, path: str, name: str, value: Any) -> bool:
+        """Whether a value of one of vbench's own parameters is wrong; notes why."""
+        if not is_own_parameter(name) or isinstance(value, (list, dict)):
+            return False
+        problem = check_own_value(name, None if is_none(value) else value)
+        if problem is not None:
+            self.problems.add(path, problem)
+        return problem is not None
+
+    def _resolved(self, path: str, name: str, value: Any) -> Any:
+        """Places written relative to the file, as they are; a variable's value as text."""
+        if name == "model":
+            return self._model(path, value)
+        if name == "python" and isinstance(value, str):
+            return self.resolve_python(value)
+        if name == "lora_modules" and isinstance(value, Mapping):
+            return {key: self.resolve_model(f"{path}.{key}", str(at)) for key, at in value.items()}
+        if name.startswith("environment.") and isinstance(value, int):
+            return str(value)
+        return value
 
     def _setting(self, path: str, name: str, value: Any) -> Any:
         if isinstance(value, dict) and set(value) == {"const"}:
             return value["const"]
-        if isinstance(value, list) or _is_range(value):
+        if isinstance(value, list) or is_range(value):
             return self._domain(path, name, value)
         return value
 
     def _model(self, path: str, value: Any) -> Any:
         if isinstance(value, Choice) or value is None:
             return value  # a choice's options were resolved as they were read, under the name `model`
+        if isinstance(value, dict) and set(value) == {"shape"}:
+            value = f"{SHAPE_PREFIX}{value['shape']}".lower()
         if isinstance(value, str):
             return self.resolve_model(path, value)
         self.problems.add(path, f"expected a folder or a hub id, got {shown(value)}")
         return value
-
-    def _range(self, path: str, written: dict[str, Any]) -> Range | None:
-        wrong: list[tuple[str, str, str]] = []
-        for name, value in written.items():
-            at = f"{path}.{name}"
-            if name not in _RANGE_KEYS:
-                wrong.append((at, f"unknown key {name!r} of a range", did_you_mean(name, _RANGE_KEYS)))
-            elif name == "log" and not isinstance(value, bool):
-                wrong.append((at, f"expected true or false, got {shown(value)}", ""))
-            elif name != "log" and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                wrong.append((at, f"expected a number, got {shown(value)}", ""))
-        wrong += [(path, f"a range needs {name}", "") for name in ("low", "high") if name not in written]
-        for at, message, hint in wrong:
-            self.problems.add(at, message, hint)
-        if wrong:
-            return None
-        low, high, step = written["low"], written["high"], written.get("step")
-        if any(isinstance(part, float) for part in (low, high, step)):
-            low, high, step = float(low), float(high), None if step is None else float(step)
-        return self._checked(path, Range(low=low, high=high, step=step, log=written.get("log", False)))
-
-    def _checked(self, path: str, domain: Range) -> Range | None:
-        low, high, step = domain.low, domain.high, domain.step
-        problem = hint = ""
-        if low >= high:
-            problem, hint = f"low ({low}) must be below high ({high})", "put a fixed value under engine_args"
-        elif step is not None and step <= 0:
-            problem = f"step must be above 0, got {step}"
-        elif step is not None and step > high - low:
-            problem = f"step ({step}) is wider than the range ({low} to {high})"
-        elif domain.log and low <= 0:
-            problem = f"log needs low above 0, got {low}"
-        elif domain.log and step is not None:
-            problem, hint = "log and step exclude each other", "keep one of them"
-        elif self.is_grid and step is None and not domain.is_int:
-            problem, hint = "a grid can't walk a continuous range", "give it a step, or use method: tpe or random"
-        elif (step is not None or domain.is_int) and (high - low) / (step or 1) >= MAX_RANGE_VALUES:
-            problem, hint = "more than a million values", "give it a wider step"
-        if problem:
-            self.problems.add(path, problem, hint)
-            return None
-        return domain
-
-
-def _is_range(written: Any) -> bool:
-    return isinstance(written, dict) and ("low" in written or "high" in written)
 
 
 def _labelled_value(label: str) -> Scalar:

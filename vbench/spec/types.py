@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from vbench.spec.prompt_types import PromptSpec as PromptSpec  # noqa: PLC0414 -- re-exported
+from vbench.spec.prompt_types import SyntheticPrompts as SyntheticPrompts  # noqa: PLC0414 -- re-exported
+
 Scalar = str | int | float | bool | None
 ENGINES = ("vllm", "fake")
 SEARCH_METHODS = ("grid", "random", "tpe")
@@ -102,28 +105,6 @@ def is_nested_argument(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyntheticPrompts:
-    """Random token ids: `count` prompts of `input_tokens`, the first `shared_prefix_tokens` of each the same."""
-
-    count: int
-    input_tokens: int
-    shared_prefix_tokens: int = 0
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptSpec:
-    """Where the fixed prompts come from (exactly one of `file`, `synthetic`) and how much each generates.
-    `output_tokens` is exact (`ignore_eos`); None means `until_stop`, up to `max_tokens`."""
-
-    file: Path | None = None
-    synthetic: SyntheticPrompts | None = None
-    limit: int | None = None
-    output_tokens: int | None = None
-    max_tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpec:
     """How configurations are chosen, and when to stop. `trials` None: all of a grid, else 30."""
 
@@ -194,13 +175,22 @@ class SweepSpec:
     name: str
     description: str = ""
     model: str
-    """A local folder (absolute path) or a hub id."""
+    """A local folder (absolute path), a hub id, or `shape:NAME`."""
     engine: str = "vllm"
     python: str | None = None
     """The interpreter that holds the engine; None means the one that runs vbench."""
     hardware: str = "auto"
     emulate: Emulation | None = None
     prompts: PromptSpec
+    mode: Literal["offline", "async", "server"] = "offline"
+    replicas: int = 1
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """Without the keys that are null."""
+    goodput: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds by `ttft`, `tpot`, `e2el`."""
+    lora_modules: Mapping[str, str] = field(default_factory=dict)
+    """Adapter folders by name; absolute paths or hub ids."""
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
@@ -217,3 +207,21 @@ class SweepSpec:
     """The file as read, stored with the run."""
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)
     """Line of each dotted key, so that later checks (by the engine) can point at it."""
+
+    def interpreters(self) -> tuple[str, ...]:
+        """Every interpreter that an option names besides `python`, in the file's order."""
+        found: dict[str, None] = {}
+
+        def look(name: str, domain: Domain) -> None:
+            for option in domain.options if isinstance(domain, Choice) else ():
+                if name == "python" and isinstance(option.value, str) and "python" not in option.settings:
+                    found[option.value] = None
+                for key, setting in option.settings.items():
+                    if isinstance(setting, (Choice, Range)):
+                        look(key, setting)
+                    elif key == "python" and not is_nested_argument(name) and isinstance(setting, str):
+                        found[setting] = None
+
+        for parameter in self.parameters:
+            look(parameter.name, parameter.domain)
+        return tuple(found)

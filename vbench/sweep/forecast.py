@@ -10,17 +10,18 @@ from typing import Any
 
 from vbench.emulation.stand import emulated_gpu, emulated_on_cpu
 from vbench.errors import MachineError, StoreError, UsageError
-from vbench.execution.interpreters import find_interpreter
+from vbench.execution.interpreters import cached_description, find_interpreter
 from vbench.hardware.nvml import Nvml
 from vbench.hardware.profile import load_profile
 from vbench.hardware.this_machine import this_machine
 from vbench.outcome import Outcome
+from vbench.planner.abilities import EngineAbilities
 from vbench.planner.budget import LATEST, Budget
 from vbench.planner.verdict import Plan
 from vbench.records import runs
 from vbench.records.store import RecordStore
 from vbench.search.make import planned_trials
-from vbench.spec.config import effective_config
+from vbench.spec.config import displayed_path, effective_config
 from vbench.spec.space import Point
 from vbench.spec.types import SweepSpec
 from vbench.sweep.planning import SweepPlanner, abilities_of
@@ -45,6 +46,8 @@ class Forecast:
     budget: Budget
     engine: str
     """`vllm 0.32.0 (installed)`, for people."""
+    floors: str
+    """Whose answer the quantization floors are: `vLLM 0.32.0, as installed`, or the shipped table's, and why."""
     model_origin: str
     configurations: tuple[Planned, ...]
     notes: tuple[str, ...]
@@ -52,6 +55,11 @@ class Forecast:
     """What the sweep would run: its budget of trials, no more than there are."""
     typical_trial_s: float | None
     """The median of earlier runs' completed trials; None without any."""
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What any of the plans takes to be so of the engine's version, each once."""
+        return tuple(dict.fromkeys(said for one in self.configurations for said in one.plan.assumptions))
 
     @property
     def is_any_tried(self) -> bool:
@@ -65,8 +73,10 @@ def forecast(spec: SweepSpec, results: Path, engine_version: str | None = None) 
     Raises UsageError or SpecError for a profile that doesn't exist, is refused, or is wrong.
     """
     budget, notes = planned_budget(spec)
-    version, engine = _engine(spec, engine_version)
-    planner = SweepPlanner(spec, budget, abilities_of(spec.engine, version))
+    engine = _engine(spec, budget, engine_version)
+    named = {python: _installed(spec, budget, python) for python in spec.interpreters()}
+    others = {python: None if one is None else one.abilities for python, one in named.items()}
+    planner = SweepPlanner(spec, budget, engine.abilities, others)
     sampled = sample_space(spec)
     found = []
     for point in sampled.points:
@@ -75,10 +85,11 @@ def forecast(spec: SweepSpec, results: Path, engine_version: str | None = None) 
     return Forecast(
         spec=spec,
         budget=budget,
-        engine=engine,
+        engine=engine.name,
+        floors=engine.floors,
         model_origin=planner.find(spec.model).origin,
         configurations=tuple(found),
-        notes=(*notes, *sampled.notes),
+        notes=(*notes, *sampled.notes, *(_said(python, one) for python, one in named.items())),
         num_trials=min(planned_trials(spec), sum(one.plan.verdict.is_tried for one in found)),
         typical_trial_s=_typical_trial_s(spec, results),
     )
@@ -110,18 +121,67 @@ def _named_budget(spec: SweepSpec) -> tuple[Budget, tuple[str, ...]]:
     return gpu_budget(machine), ()
 
 
-def _engine(spec: SweepSpec, wanted: str | None) -> tuple[str | None, str]:
-    """The version to plan for, and how to call it. An engine that isn't here is no reason not to plan."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Engine:
+    """The engine that is planned for, and how to call it and what is known of it."""
+
+    name: str
+    abilities: EngineAbilities
+    floors: str
+
+
+def _engine(spec: SweepSpec, budget: Budget, wanted: str | None) -> _Engine:
+    """The one named by `--engine-version`, or the installed one, with what it once said of itself. An engine that isn't
+    here is no reason not to plan, and one that wasn't asked yet isn't asked now: that would import it."""
     if wanted is not None:
         if not wanted.removeprefix("v").split(".")[0].isdecimal():
             raise UsageError(f"--engine-version {wanted!r} is not a version: 0.32.0, for example")
-        return wanted, f"{spec.engine} {wanted}"
+        return _by_table(spec, wanted, f"{spec.engine} {wanted}", "")
+    installed = _installed(spec, budget, spec.python)
+    if installed is not None:
+        return installed
+    name = f"{spec.engine} {_dotted(LATEST)} (none is installed; --engine-version names another)"
+    return _by_table(spec, None, name, ": no engine was found here")
+
+
+def _installed(spec: SweepSpec, budget: Budget, python: str | None) -> _Engine | None:
+    """The engine that an interpreter holds; None where there is none."""
     try:
-        found = find_interpreter(spec.python, spec.engine)
+        found = find_interpreter(python, spec.engine)
     except MachineError:
-        newest = ".".join(map(str, LATEST))
-        return None, f"{spec.engine} {newest} (none is installed; --engine-version names another)"
-    return found.engine_version, f"{spec.engine} {found.engine_version} (installed)"
+        return None
+    name = f"{spec.engine} {found.engine_version} (installed)"
+    description = cached_description(found, spec.engine)
+    if description is None:
+        why = ": the installed engine wasn't asked yet (a sweep or `vbench doctor` asks it)"
+        return _by_table(spec, found.engine_version, name, why)
+    # A least capability is the method's own, the same in every build of a version. A list isn't: plugins add to it, and
+    # a build for another platform than the target's isn't what would run there. What is emulated runs in this very one.
+    platform = description.get("platform")
+    is_same_build = spec.emulate is not None or platform == ("cpu" if budget.is_cpu else "cuda")
+    abilities = abilities_of(spec.engine, found.engine_version, description, is_same_build=is_same_build)
+    if abilities.methods is None:
+        return _by_table(spec, found.engine_version, name, ": the installed engine doesn't say")
+    others = "" if is_same_build else f" (its build for {platform}; what that doesn't list: shipped table)"
+    floors = f"{'vLLM' if spec.engine == 'vllm' else spec.engine} {found.engine_version}, as installed{others}"
+    return _Engine(name=name, abilities=abilities, floors=floors)
+
+
+def _by_table(spec: SweepSpec, version: str | None, name: str, why: str) -> _Engine:
+    abilities = abilities_of(spec.engine, version)
+    floors = f"shipped table for vLLM {_dotted(abilities.version)}{why}"
+    return _Engine(name=name, abilities=abilities, floors=floors)
+
+
+def _said(python: str, engine: _Engine | None) -> str:
+    """Of an interpreter that an option names."""
+    what = "no engine was found there: its configurations are tried" if engine is None else engine.name
+    floors = "" if engine is None else f"; quantization floors: {engine.floors}"
+    return f"python {displayed_path(python)}: {what}{floors}"
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _typical_trial_s(spec: SweepSpec, results: Path) -> float | None:

@@ -6,22 +6,24 @@ The planner may refuse a trial; it never ends a sweep. What it can't read or doe
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from vbench.errors import SpecError
+from vbench.execution.trial_record import recorded_config
 from vbench.outcome import Outcome
 from vbench.planner.abilities import EngineAbilities
 from vbench.planner.budget import Budget
 from vbench.planner.learning import NOTHING_LEARNT, Agreement, Correction, Kind, compare, learn
 from vbench.planner.models import FoundModel, find_model
+from vbench.planner.settings import SpaceVariable
 from vbench.planner.shape import Model, NotModelled
 from vbench.planner.verdict import Plan, Verdict, plan
 from vbench.records.record import EngineFacts, Failure, PromptSetFacts, TrialRecord
-from vbench.spec.config import displayed, displayed_path, effective_config
-from vbench.spec.space import Point
+from vbench.spec.config import displayed_path, effective_config
+from vbench.spec.space import Point, recorded_parameters
 from vbench.spec.types import SweepSpec
 from vbench.units import GIB, format_bytes
 
@@ -36,11 +38,15 @@ _OUTCOMES = {Verdict.INFEASIBLE: Outcome.INFEASIBLE, Verdict.UNSUPPORTED: Outcom
 class SweepPlanner:
     """Plans the configurations of one sweep. Model files are read once each; a plan takes a fraction of a millisecond.
 
-    `budget` is the target's, `engine` what will run; nothing is loaded, started or asked of the network.
+    `budget` is the target's, `engine` what will run, and `others` what runs where an option names another interpreter
+    (None: it can't be used); nothing is loaded, started or asked of the network.
     """
 
-    def __init__(self, spec: SweepSpec, budget: Budget, engine: EngineAbilities) -> None:
-        self.spec, self.budget, self.engine = spec, budget, engine
+    def __init__(
+        self, spec: SweepSpec, budget: Budget, engine: EngineAbilities,
+        others: Mapping[str, EngineAbilities | None] | None = None,
+    ) -> None:  # fmt: skip
+        self.spec, self.budget, self.engine, self.others = spec, budget, engine, others or {}
         self._models: dict[str, FoundModel] = {}
         self._agreements: list[Agreement] = []
 
@@ -89,11 +95,14 @@ class SweepPlanner:
         if reason := self._rewrites_model(config):
             return Plan(verdict=Verdict.UNCERTAIN, reason=f"{reason} changes what the model's files say: it is tried")
         found = self.find(str(config.get("model", "")))
+        engine = self.others.get(str(config.get("python")), self.engine)
+        if engine is None:
+            return Plan(verdict=Verdict.UNCERTAIN, reason="its interpreter can't be used")
         try:
             made = plan(
-                self._with_environment(config), found.model, self.budget, self.engine,
+                config, found.model, self.budget, engine,
                 draft=self._draft(config), checkpoint_bytes=found.checkpoint_bytes,
-                is_own_config=found.is_own_config, correction=correction,
+                is_own_config=found.is_own_config, correction=correction, space_variable=self._space_variable(config),
             )  # fmt: skip
         except Exception as error:  # a defect of the planner must cost a trial's plan, not the sweep
             reason = f"the planner failed ({type(error).__name__}: {error}): it is tried"
@@ -117,29 +126,39 @@ class SweepPlanner:
         name = speculative.get("model") if isinstance(speculative, Mapping) else None
         return self.find(name).model if isinstance(name, str) and name != "ngram" else None
 
-    def _environment(self, name: str) -> str | None:
-        return self.spec.environment.get(name, os.environ.get(name))
-
     def _rewrites_model(self, config: Mapping[str, Any]) -> str | None:
-        if self._environment("VLLM_ALLOW_LONG_MAX_MODEL_LEN") == "1":
+        if _environment(config, "VLLM_ALLOW_LONG_MAX_MODEL_LEN") == "1":
             return "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
         return next((name for name in _REWRITES_MODEL if config.get(name) not in (None, "", {}, "auto")), None)
 
-    def _with_environment(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _space_variable(self, config: Mapping[str, Any]) -> SpaceVariable | None:
         """On a CPU vLLM takes its KV space (GiB) from this variable before anything else."""
-        space = self._environment(_CPU_SPACE) if self.budget.is_cpu else None
+        space = _environment(config, _CPU_SPACE) if self.budget.is_cpu else None
         if space is None or not space.isdecimal() or int(space) == 0:
-            return config
-        return {**config, "kv_cache_memory_bytes": int(space) * GIB}
+            return None
+        return SpaceVariable(name=_CPU_SPACE, gib=int(space))
 
 
-def abilities_of(engine: str, version: str | None, description: Mapping[str, Any] | None = None) -> EngineAbilities:
-    """What an engine of that version can do; the newest vLLM of our tables where it isn't vLLM or not known."""
+def _environment(config: Mapping[str, Any], name: str) -> str | None:
+    value = config.get("environment", {}).get(name, os.environ.get(name))
+    return None if value is None else str(value)
+
+
+def abilities_of(
+    engine: str, version: str | None, description: Mapping[str, Any] | None = None, *, is_same_build: bool = True
+) -> EngineAbilities:
+    """What an engine of that version can do; the newest vLLM of our tables where it isn't vLLM or not known.
+
+    `is_same_build`: the description is of the very build that will run, so that what it doesn't list isn't there.
+    """
     from vbench.planner.budget import LATEST, parse_version
 
     said = (description or {}).get("quantization_min_capability")
     methods = {str(name): _whole(value) for name, value in said.items()} if isinstance(said, Mapping) and said else None
-    return EngineAbilities(version=parse_version(version) if engine == "vllm" else LATEST, methods=methods)
+    if methods is not None and not is_same_build:  # another build's missing library says nothing of this one
+        methods = {name: least for name, least in methods.items() if least is not None}
+    known = parse_version(version) if engine == "vllm" else LATEST
+    return EngineAbilities(version=known, methods=methods, is_list_complete=is_same_build)
 
 
 def _whole(value: object) -> int | None:
@@ -152,10 +171,14 @@ def estimate_of(made: Plan) -> dict[str, Any]:
 
 
 def refused_record(
-    made: Plan, *, number: int, point: Point, origin: Any, config: Mapping[str, Any], engine: EngineFacts,
-    prompt_set: PromptSetFacts, hardware: Mapping[str, Any],
+    made: Plan, spec: SweepSpec, *, number: int, point: Point, origin: Any, engine: EngineFacts,
+    prompt_set: PromptSetFacts, hardware: Mapping[str, Any], notes: Sequence[str],
 ) -> TrialRecord:  # fmt: skip
-    """The record of a trial that the plan says can't run: nothing was started, so nothing was measured."""
+    """The record of a trial that the plan says can't run: nothing was started, so nothing was measured.
+
+    What was asked is stored as for a trial that ran; `notes` are what an emulated card would have been passed.
+    """
+    config = recorded_config(effective_config(spec, point.settings))
     advice = f"use {', or '.join(made.remedies)}" if made.remedies else "the reason says what would do instead"
     failure = Failure(
         failure_class=f"planner_{made.verdict.value}",
@@ -166,13 +189,14 @@ def refused_record(
     record = TrialRecord(
         trial=number,
         origin=origin,
-        config=displayed(config),
-        parameters=dict(point.parameters),
+        config=config,
+        parameters=recorded_parameters(spec.parameters, point),
         outcome=_OUTCOMES[made.verdict],
         failure=failure,
         engine=engine,
         prompt_set=prompt_set,
         hardware=dict(hardware),
+        environment={"notes": [*notes]},
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return record.model_copy(update={"estimate": estimate_of(made)})

@@ -15,7 +15,9 @@ from typing import Any
 from vbench.analysis import ranking
 from vbench.errors import StoreError
 from vbench.execution import leftovers
-from vbench.execution.trials import Origin, TrialRunner
+from vbench.execution.trial_record import Judging, Origin
+from vbench.execution.trials import TrialRunner
+from vbench.hardware.gpu_trial import Reserved
 from vbench.planner.verdict import Plan
 from vbench.progress import Listener, RunInfo
 from vbench.records import runs
@@ -86,9 +88,13 @@ class Session:
         prepared = self.prepared
         target = prepared.target
         with target.holding(uid, self.spec.environment) as reserved, TrialRunner(
-            self.spec, self.run, prepared.prompt_set, prepared.interpreter, prepared.hardware, uid,
-            limit_bytes=target.limit_bytes, is_cpu=target.is_cpu, reserved=reserved,
-            passed=lambda config: target.passed(config, prepared.interpreter.engine_version),
+            self.spec, self.run, prepared.prompt_set, prepared.interpreter, uid,
+            Judging(
+                hardware=prepared.hardware, limit_bytes=target.limit_bytes, is_cpu=target.is_cpu,
+                reserved=reserved or Reserved(),
+                passed=lambda config: target.passed(config, prepared.engine_version(config.get("python"))),
+            ),
+            others=prepared.others,
         ) as runner:  # fmt: skip
             is_ready = False
             while len(self.records) < self.planned:
@@ -129,9 +135,12 @@ class Session:
     def _refuse(self, number: int, point: Point, origin: Origin, plan: Plan) -> None:
         """Record what the planner says can't run; it counts as a trial, and the search hears of it."""
         self.listener.trial_started(number, point, origin)
+        config = effective_config(self.spec, point.settings)
+        python = config.get("python")
+        version = self.prepared.engine_version(python)
         record = refused_record(
-            plan, number=number, point=point, origin=origin, config=effective_config(self.spec, point.settings),
-            engine=self.prepared.engine_facts, prompt_set=self.prepared.prompt_facts,
+            plan, self.spec, number=number, point=point, origin=origin, engine=self.prepared.engine_facts(python),
+            prompt_set=self.prepared.prompt_facts, notes=self.prepared.target.passed(config, version).notes,
             hardware={"profile": self.prepared.hardware, "memory_source": None},
         )  # fmt: skip
         self._keep(record, point)

@@ -1,0 +1,49 @@
+"""What a worker is asked for one trial: the request that crosses to vbench/worker/trial.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vbench.prompts.prompt_set import PromptSet
+from vbench.spec.calling import whole_load
+from vbench.spec.config import engine_arguments
+from vbench.spec.types import SweepSpec
+
+
+def trial_request(
+    spec: SweepSpec, config: Mapping[str, Any], prompt_set: PromptSet, prompts_file: Path, model: str,
+    environment: Mapping[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    """The request for a configuration as the engine here is to be given it; `model` is what it loads."""
+    measure = spec.measure
+    load = {} if _mode(config) == "offline" else whole_load(config.get("load") or {})
+    return {
+        "engine": spec.engine,
+        "mode": _mode(config),
+        "replicas": config.get("replicas", 1),
+        "model": model,
+        "engine_args": engine_arguments(config),
+        "environment": dict(environment),
+        "sampling": dict(config.get("sampling") or {}),
+        "load": load,
+        "lora_modules": dict(config.get("lora_modules") or {}),
+        "prompts_file": str(prompts_file.resolve()),
+        "output_tokens": prompt_set.output_tokens,
+        "max_tokens": prompt_set.max_tokens,
+        "warmup_passes": measure.warmup_passes,
+        "passes": measure.passes,
+        "max_seconds": measure.max_seconds,
+    }
+
+
+def request_notes(config: Mapping[str, Any]) -> list[str]:
+    """What of the configuration has no effect in the way that the engine is called."""
+    if _mode(config) == "offline" and config.get("load"):
+        return ["load has no effect offline: all prompts are given at once"]
+    return []
+
+
+def _mode(config: Mapping[str, Any]) -> str:
+    return str(config.get("mode", "offline"))

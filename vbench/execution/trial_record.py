@@ -1,0 +1,180 @@
+"""Putting a trial's record together from what was seen of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from vbench.emulation.apply import Passed, as_it_is
+from vbench.execution import verdict
+from vbench.execution.engine_log import facts_in, read_log
+from vbench.execution.interpreters import Interpreter
+from vbench.execution.memory import write_samples
+from vbench.execution.runner import RawTrial
+from vbench.hardware.gpu_samples import write_gpu_samples
+from vbench.hardware.gpu_trial import Reserved, TrialGpus
+from vbench.metrics import measure
+from vbench.outcome import Outcome
+from vbench.prompts.prompt_set import PromptSet
+from vbench.records.record import EngineFacts, Failure, Pass, PromptSetFacts, TrialRecord
+from vbench.records.redaction import without_secrets
+from vbench.records.runs import RunFolder
+from vbench.spec.config import displayed, displayed_path
+from vbench.spec.space import Point, recorded_parameters
+from vbench.spec.types import SweepSpec
+
+Origin = Literal["baseline", "search", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """What trials are judged by and what they are given. `hardware` names it; `is_cpu` says whether the engine runs on
+    the processor (None: where that name is `cpu`). A peak over `limit_bytes` (per GPU; of the process tree on a CPU)
+    ends a trial as `over_budget`. `reserved` is what vbench itself holds on the GPUs meanwhile. `passed` turns a
+    configuration into what the engine is given for it, where another card is emulated; records keep the configuration.
+    """
+
+    hardware: str
+    limit_bytes: int | None = None
+    is_cpu: bool | None = None
+    reserved: Reserved = field(default_factory=Reserved)
+    passed: Callable[[Mapping[str, Any]], Passed] = as_it_is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all trials of a run share."""
+
+    spec: SweepSpec
+    run: RunFolder
+    prompt_set: PromptSet
+    judging: Judging
+    gpus: TrialGpus | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Tried:
+    """One trial before its end: what was chosen, and by which engine it is run."""
+
+    number: int
+    point: Point
+    origin: Origin
+    config: Mapping[str, Any]
+    interpreter: Interpreter
+    notes: list[str]
+    fork_blocker: str | None = None
+    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
+    """The record of a trial that ran, to whatever end."""
+    log_text = read_log(around.run.log(tried.number), raw.log_start)
+    outcome, failure, passes = verdict.judge(raw, log_text, around.spec.deadlines, around.prompt_set.num_prompts)
+    phases = verdict.phases_of(raw)
+    _write_samples(tried, raw, around)
+    facts, engine_notes = _facts(raw, log_text)
+    measurements = measure(passes, phases, around.spec.goodput)
+    excess = verdict.over_budget(outcome, measurements["peak_memory_bytes"], around.judging.limit_bytes)
+    if excess is not None:
+        outcome, failure = Outcome.OVER_BUDGET, excess
+    violations = verdict.violations(around.spec.constraints, measurements, {**tried.config, **facts})
+    gpu_warnings = around.gpus.warnings if around.gpus is not None else ()
+    warnings = verdict.warnings_of(raw, passes, around.prompt_set.output_tokens)
+    return _common(tried, around, outcome, failure, facts).model_copy(
+        update={
+            "measurements": measurements,
+            "constraint_violations": violations if outcome.is_measured else {},
+            "passes": passes,
+            "prompt_set": _prompts(around.prompt_set, passes),
+            "hardware": _hardware(around, raw.memory_source),
+            "environment": _environment(tried, raw.how, [*engine_notes, *tried.notes]),
+            "phases": phases,
+            "warnings": [*warnings, *gpu_warnings],
+            "duration_s": round(raw.ended_t - raw.started_t, 6),
+        }
+    )
+
+
+def record_without_engine(tried: Tried, around: Surroundings, problem: str) -> TrialRecord:
+    """The record of a trial whose interpreter can't be used: nothing was started."""
+    failure = Failure(
+        failure_class="interpreter_unusable",
+        evidence=problem,
+        advice=f"mend {tried.config.get('python')}, or leave that option out (`vbench engines` shows what was found)",
+        phase="start",
+    )
+    record = _common(tried, around, Outcome.UNSUPPORTED, failure, {})
+    engine = EngineFacts(name=around.spec.engine)
+    return record.model_copy(update={"engine": engine, "hardware": _hardware(around, ""), "duration_s": 0.0})
+
+
+def _common(
+    tried: Tried, around: Surroundings, outcome: Outcome, failure: Failure | None, facts: dict[str, Any]
+) -> TrialRecord:
+    found = tried.interpreter
+    return TrialRecord(
+        trial=tried.number,
+        origin=tried.origin,
+        config=recorded_config(tried.config),
+        parameters=recorded_parameters(around.spec.parameters, tried.point),
+        outcome=outcome,
+        failure=failure,
+        engine=EngineFacts(
+            name=around.spec.engine, version=found.engine_version, python=found.python_version, facts=facts
+        ),
+        prompt_set=_prompts(around.prompt_set, []),
+        started_at=tried.started_at,
+    )
+
+
+def recorded_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as stored: short paths, and the environment variables without secrets."""
+    recorded = displayed(config)
+    if config.get("environment"):
+        recorded["environment"] = without_secrets(config["environment"])
+    return recorded
+
+
+def _write_samples(tried: Tried, raw: RawTrial, around: Surroundings) -> None:
+    path = around.run.samples(tried.number)
+    if raw.gpu_samples:
+        write_gpu_samples(raw.gpu_samples, path, raw.started_t)
+    else:
+        write_samples(raw.samples, path, raw.started_t)
+
+
+def _facts(raw: RawTrial, log_text: str) -> tuple[dict[str, Any], list[str]]:
+    said = raw.of("engine")
+    own = said[-1].get("facts", {}) if said else {}
+    facts = {**facts_in(log_text), **{name: value for name, value in own.items() if value is not None}}
+    return facts, facts.pop("notes", [])
+
+
+def _prompts(prompts: PromptSet, passes: list[Pass]) -> PromptSetFacts:
+    timed = [one for one in passes if one.kind == "timed"]
+    return PromptSetFacts(
+        sha256=prompts.sha256,
+        num_prompts=prompts.num_prompts,
+        output_tokens=prompts.output_tokens,
+        source=displayed_path(prompts.source),
+        input_tokens=sum(timed[0].requests.input_tokens) if timed else None,
+    )
+
+
+def _hardware(around: Surroundings, memory_source: str) -> dict[str, Any]:
+    return {
+        "profile": around.judging.hardware,
+        "memory_source": memory_source or None,
+        **({} if around.gpus is None else around.gpus.facts()),
+    }
+
+
+def _environment(tried: Tried, how: str, notes: list[str]) -> dict[str, Any]:
+    return {
+        "worker_start": how,
+        "fork_blocker": tried.fork_blocker if how == "cold" else None,
+        "packages": tried.interpreter.packages,
+        "notes": notes,
+    }
