@@ -159,3 +159,16 @@ class TestHowItWasCalled:
         spec = parse_spec(as_yaml(self.CONFIG) + prompts, tmp_path / "sweep.yaml", ())
 
         assert (spec.mode, spec.replicas, spec.load, spec.sampling) == ("server", 2, {"max_concurrency": 4}, {"n": 2})
+
+
+def test_a_shape_stands_for_a_model_to_be_named() -> None:
+    config = {"engine": "vllm", "model": "shape:qwen2.5-7b", "load_format": "dummy", "skip_tokenizer_init": True}
+
+    text = as_serve({**config, "max_num_seqs": 8})
+
+    assert text.splitlines() == [
+        '# MODEL: one of the shape "qwen2.5-7b", which was measured with dummy weights',
+        "vllm serve MODEL \\",
+        "  --max-num-seqs 8",
+    ]
+    assert "dummy" not in as_python(config).replace("dummy weights", "")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vbench.emulation.scale import balloon_bytes, scaled_utilization
+from vbench.planner.assumptions import DEFAULT_UTILIZATION
 from vbench.planner.budget import Budget, Version, parse_version
 from vbench.planner.estimate import Workload, estimate
 from vbench.planner.models import FoundModel, find_model
@@ -98,7 +99,7 @@ def _utilization(config: dict[str, Any], stand: Stand, version: Version) -> list
     wanted = config.get("gpu_memory_utilization")
     if wanted is None:
         # 0.9 up to 0.11; 0.92 was seen in 0.32 (the planner's reading of the same logs).
-        wanted = 0.92 if version >= (0, 12, 0) else 0.9
+        wanted = 0.92 if DEFAULT_UTILIZATION.holds(version) else 0.9
     if isinstance(wanted, bool) or not isinstance(wanted, (int, float)):
         return []
     scaled = scaled_utilization(wanted, stand.card.visible_bytes, stand.local_bytes)

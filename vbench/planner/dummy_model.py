@@ -29,13 +29,17 @@ def check_shape(model: str, source: str, line: int | None) -> None:
 def model_folder(model: str, quantization: Any, run_folder: Path) -> str:
     """What the engine loads for a model: itself, or for a shape a folder with its `config.json`, made in the run's.
 
-    Raises SpecError for a quantization that no dummy weights can have.
+    A quantization without a `quantization_config` of its own here gets the plain shape: online methods (fp8) quantize
+    it, and of others the engine says what it misses.
     """
     if not is_shape(model):
         return model
     name = model.removeprefix(SHAPE_PREFIX)
     method = None if quantization in (None, "", "none") else str(quantization)
-    config = dummy_config(name, method)
+    try:
+        config = dummy_config(name, method)
+    except SpecError:
+        config = dummy_config(name)
     folder = run_folder.resolve() / "models" / (name if method is None else f"{name}-{method}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -14,8 +14,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from vbench.spec.calling import OWN_WORDS
+from vbench.spec.calling import OWN_WORDS, SHAPE_PREFIX
 
+# Of a shape: what lets it load without weights or a tokenizer, and has no place in what is put to use.
+_STAND_IN_ARGUMENTS = ("load_format", "skip_tokenizer_init")
 _YAML_PLAIN = ("model", "engine", "python", "mode", "replicas")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -25,7 +27,20 @@ _YAML_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\
 
 def engine_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that the engine is given; None means left to the engine, and is left out."""
-    return {name: value for name, value in config.items() if name not in OWN_WORDS and value is not None}
+    stands_in = _STAND_IN_ARGUMENTS if _is_shape(config) else ()
+    return {
+        name: value for name, value in config.items()
+        if name not in OWN_WORDS and name not in stands_in and value is not None
+    }  # fmt: skip
+
+
+def _is_shape(config: Mapping[str, Any]) -> bool:
+    return str(config.get("model")).startswith(SHAPE_PREFIX)
+
+
+def _model(config: Mapping[str, Any]) -> str:
+    """The model to write; a shape with dummy weights stands for a model that has yet to be named."""
+    return "MODEL" if _is_shape(config) else str(config.get("model", "MODEL"))
 
 
 def environment_of(config: Mapping[str, Any]) -> dict[str, str]:
@@ -41,7 +56,7 @@ def as_serve(config: Mapping[str, Any]) -> str:
     several words (vLLM's own rules, vllm/engine/arg_utils.py).
     """
     environment = environment_of(config)
-    start = ["vllm", "serve", str(config.get("model", "MODEL"))]
+    start = ["vllm", "serve", _model(config)]
     if all(_ENV_NAME.fullmatch(name) for name in environment):
         prefix = [f"{name}={shlex.quote(_no_nul(value))}" for name, value in environment.items()]
     else:  # the shell wouldn't take such a name as an assignment; env(1) does
@@ -56,6 +71,9 @@ def _remarks(config: Mapping[str, Any]) -> list[str]:
     """What an engine's arguments can't say of how it was measured, as comments of a shell or of Python."""
     replicas, sampling = config.get("replicas"), config.get("sampling")
     remarks = []
+    if _is_shape(config):
+        name = str(config["model"]).removeprefix(SHAPE_PREFIX)
+        remarks.append(f"# MODEL: one of the shape {json.dumps(name)}, which was measured with dummy weights")
     if isinstance(replicas, int) and replicas > 1:
         remarks.append(f"# {replicas} engines like this side by side, each on GPUs of its own, the prompts split")
     if config.get("mode", "offline") != "offline":
@@ -95,7 +113,7 @@ def as_python(config: Mapping[str, Any]) -> str:
     )
     lines += [*_remarks(config), "from vllm import LLM", "", "llm = LLM("]
     awkward: dict[str, Any] = {}
-    for name, value in {"model": config.get("model", "MODEL"), **engine_arguments(config)}.items():
+    for name, value in {"model": _model(config), **engine_arguments(config)}.items():
         if name.isidentifier() and name.isascii() and not keyword.iskeyword(name):
             lines.append(f"    {name}={value!r},")
         else:
