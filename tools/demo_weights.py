@@ -9,6 +9,7 @@ import torch
 
 # Llama's own 0.02 makes so shallow a model repeat one token for ever; from about 0.04 on it hardly repeats anything.
 INITIAL_STD = 0.03
+Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,9 @@ class Shape:
     vocab: int
     max_positions: int = 2048
     seed: int = 0
+    drawn_layers: int = 0
+    """Layers to draw where more are drawn than kept: a model of `layers` layers with the embedding, the head and the
+    first layers of a deeper one, which guesses some of that one's tokens."""
 
     @property
     def head_dim(self) -> int:
@@ -72,7 +76,7 @@ def projections(shape: Shape) -> dict[str, tuple[int, int]]:
     }
 
 
-def random_weights(shape: Shape) -> dict[str, torch.Tensor]:
+def random_weights(shape: Shape) -> Tensors:
     """Every tensor of the checkpoint by name, bfloat16; norms are ones, the rest normal."""
     generator = torch.Generator().manual_seed(shape.seed)
 
@@ -81,10 +85,12 @@ def random_weights(shape: Shape) -> dict[str, torch.Tensor]:
 
     ones = torch.ones(shape.hidden, dtype=torch.bfloat16)
     tensors = {"model.embed_tokens.weight": normal(shape.vocab, shape.hidden)}
-    for layer in range(shape.layers):
+    for layer in range(max(shape.layers, shape.drawn_layers)):
         prefix = f"model.layers.{layer}."
-        for name, (rows, columns) in projections(shape).items():
-            tensors[f"{prefix}{name}.weight"] = normal(rows, columns)
+        drawn = {f"{prefix}{name}.weight": normal(*size) for name, size in projections(shape).items()}
+        if layer >= shape.layers:
+            continue
+        tensors.update(drawn)
         tensors[f"{prefix}input_layernorm.weight"] = ones.clone()
         tensors[f"{prefix}post_attention_layernorm.weight"] = ones.clone()
     tensors["model.norm.weight"] = ones.clone()

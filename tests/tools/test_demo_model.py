@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.tools.checkpoints import Array, ask_engine, make, nibbles, read_tensors, write_plain
+
 GROUP_SIZE = 128
-Array = npt.NDArray[Any]
-
-
-def make(out: Path, which: str = "tiny") -> str:
-    command = [sys.executable, str(ROOT / "tools" / "demo_model.py"), "--out", str(out), which]
-    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
 @pytest.fixture(scope="module")
@@ -28,29 +17,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models")
     make(out)
     return out / "tiny"
-
-
-def read_tensors(path: Path) -> dict[str, Array]:
-    """The safetensors format by hand (8 bytes of length, a JSON header, the data): no torch in the test process."""
-    data = path.read_bytes()
-    start = 8 + int.from_bytes(data[:8], "little")
-    tensors = {}
-    for name, entry in json.loads(data[8:start]).items():
-        if name == "__metadata__":
-            continue
-        begin, end = entry["data_offsets"]
-        raw = data[start + begin : start + end]
-        if entry["dtype"] == "BF16":  # the upper half of a float32
-            flat: Array = (np.frombuffer(raw, np.uint16).astype(np.uint32) << 16).view(np.float32)
-        else:
-            flat = np.frombuffer(raw, {"F16": np.float16, "I32": np.int32}[entry["dtype"]])
-        tensors[name] = flat.reshape(entry["shape"])
-    return tensors
-
-
-def nibbles(packed: Array) -> list[Array]:
-    """The eight 4-bit numbers of each int32, lowest bits first."""
-    return [(packed.view(np.uint32) >> (4 * i)) & 15 for i in range(8)]
 
 
 def unpack_awq(packed: Array) -> Array:
@@ -130,21 +96,12 @@ if __name__ == "__main__":
 
 def write_dequantized(base: Path, quantized: Path, method: str, out: Path) -> None:
     """A plain checkpoint with the weights that the packed one stands for, in float32."""
-    tensors = read_tensors(base / "model.safetensors")
     packed = read_tensors(quantized / "model.safetensors")
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    blobs: list[bytes] = []
-    for name, tensor in tensors.items():
-        values = dequantize(packed, name.removesuffix(".weight"), method)[0] if "_proj" in name else tensor
-        blob = np.ascontiguousarray(values, np.float32).tobytes()
-        begin = sum(len(one) for one in blobs)
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, begin + len(blob)]}
-        blobs.append(blob)
-    text = json.dumps(header).encode()
-    out.mkdir()
-    (out / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blobs))
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        (out / name).write_bytes((base / name).read_bytes())
+    tensors = {
+        name: dequantize(packed, name.removesuffix(".weight"), method)[0] if "_proj" in name else tensor
+        for name, tensor in read_tensors(base / "model.safetensors").items()
+    }
+    write_plain(base, tensors, out)
 
 
 @pytest.mark.engine
@@ -155,16 +112,7 @@ def test_vllm_reads_back_what_was_packed(models: Path, tmp_path: Path) -> None:
         folders[method] = models / method
         folders[f"{method}, dequantized"] = tmp_path / method
         write_dequantized(models / "base", models / method, method, tmp_path / method)
-    script = tmp_path / "engine.py"
-    script.write_text(ENGINE_SCRIPT)
-    environment = {"OMP_NUM_THREADS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1"}
-    command = [sys.executable, str(script), *map(str, folders.values())]
-    done = subprocess.run(
-        command, check=False, text=True, capture_output=True, env={**os.environ, **environment, "HF_HUB_OFFLINE": "1"}
-    )
-    line = next((line for line in done.stdout.splitlines() if line.startswith("ANSWERS ")), None)
-    assert line is not None, done.stderr[-3000:]
-    answers = json.loads(line.removeprefix("ANSWERS "))
+    answers = ask_engine(tmp_path / "engine.py", ENGINE_SCRIPT, *map(str, folders.values()))
     logprobs = {name: np.array(answers[str(path)]["logprobs"]) for name, path in folders.items()}
     assert all(len(answer["tokens"]) == 8 for answer in answers.values())
     for method in ("awq", "gptq"):

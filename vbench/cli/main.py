@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vbench import errors
-from vbench.cli import doctor, hardware, inspect, plan, report, run, schema, sweep
+from vbench.cli import doctor, engines, hardware, inspect, plan, prompts, report, run, schema, sweep
 from vbench.cli.options import FLAG, help_of, silence_stdout
 
 app = typer.Typer(
@@ -106,7 +106,12 @@ _add("list", "Read", inspect.list_runs)
 _add("show", "Read", inspect.show)
 _add("hardware", "This machine", hardware.hardware)
 _add("doctor", "This machine", doctor.doctor)
+_add("engines", "This machine", engines.engines)
 _add("schema", "Write a sweep file", schema.schema)
+_prompts = typer.Typer(name="prompts", cls=_Commands, no_args_is_help=True, rich_markup_mode="rich")
+for _name, _command in (("make", prompts.make), ("show", prompts.show), ("freeze", prompts.freeze_file)):
+    _prompts.command(_name, cls=_CommandHelp, help=help_of(_command))(_command)
+app.add_typer(_prompts, rich_help_panel="Write a sweep file", help="Make, look at and freeze sets of prompts.")
 
 
 def main() -> None:
