@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from vbench.errors import Problem, SpecError
 
-_MAX_PROBLEMS = 20
-_MAX_LINE_BYTES = 64 * 1024**2
+MAX_PROBLEMS = 20
+MAX_LINE_BYTES = 64 * 1024**2
 _MAX_TOKEN_ID = 2**31
 _MAX_DEPTH = 50
 
 
 def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
-    """The prompts of the first `limit` lines that aren't blank. Keys beside the prompt (an id, an answer) are left out.
+    """The prompts of the first `limit` lines that aren't blank, each with its `output_tokens` where the line says them.
+    Other keys beside the prompt (an id, an answer) are left out.
 
     Raises SpecError with every faulty line, up to 20 of them.
     """
@@ -37,16 +38,16 @@ def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
 
 def _read(file: BinaryIO, limit: int | None, items: list[dict[str, Any]], problems: list[Problem]) -> None:
     number = 0
-    while (limit is None or len(items) < limit) and (raw := file.readline(_MAX_LINE_BYTES)):
+    while (limit is None or len(items) < limit) and (raw := file.readline(MAX_LINE_BYTES)):
         number += 1
         try:
             item = _item(raw)
-            if item is not None and items and item.keys() != items[0].keys():
-                raise ValueError(f"{next(iter(item))} among lines of {next(iter(items[0]))}: one kind a file")
+            if item is not None and items and kind_of(item) != kind_of(items[0]):
+                raise ValueError(f"{kind_of(item)} among lines of {kind_of(items[0])}: one kind a file")
         except ValueError as error:
             problems.append(Problem(message=str(error), line=number))
-            if len(problems) == _MAX_PROBLEMS:
-                problems.append(Problem(message=f"reading stopped after {_MAX_PROBLEMS} faulty lines"))
+            if len(problems) == MAX_PROBLEMS:
+                problems.append(Problem(message=f"reading stopped after {MAX_PROBLEMS} faulty lines"))
                 return
         else:
             items += [item] if item is not None else []
@@ -54,14 +55,9 @@ def _read(file: BinaryIO, limit: int | None, items: list[dict[str, Any]], proble
 
 def _item(raw: bytes) -> dict[str, Any] | None:
     """The prompt of one line, None for a blank one. Raises ValueError saying what is wrong."""
-    if len(raw) == _MAX_LINE_BYTES:
-        raise ValueError(f"longer than {_MAX_LINE_BYTES // 1024**2} MiB: is this JSON Lines?")
-    if b"\0" in raw:
-        raise ValueError("a NUL byte: this is not a text file")
-    try:
-        text = raw.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8 text") from None
+    if len(raw) == MAX_LINE_BYTES:
+        raise ValueError(f"longer than {MAX_LINE_BYTES // 1024**2} MiB: is this JSON Lines?")
+    text = decoded(raw).strip()
     if not text:
         return None
     try:
@@ -78,10 +74,36 @@ def _item(raw: bytes) -> dict[str, Any] | None:
     if len(kinds) != 1:
         found = f"has {' and '.join(kinds)}: which is it?" if kinds else f"lacks a prompt ({', '.join(_CHECKS)})"
         raise ValueError(found)
-    _CHECKS[kinds[0]](line[kinds[0]])
-    if kinds[0] != "prompt_token_ids":
-        _check_text(line[kinds[0]])
-    return {kinds[0]: line[kinds[0]]}
+    item = checked(kinds[0], line[kinds[0]])
+    if "output_tokens" in line:
+        own = line["output_tokens"]
+        if type(own) is not int or not 1 <= own < _MAX_TOKEN_ID:
+            raise ValueError("output_tokens must be a whole number, 1 or more")
+        item["output_tokens"] = own
+    return item
+
+
+def kind_of(item: Mapping[str, Any]) -> str:
+    """`prompt`, `prompt_token_ids` or `messages`."""
+    return next(kind for kind in _CHECKS if kind in item)
+
+
+def checked(kind: str, value: object) -> dict[str, Any]:
+    """The item of a prompt. Raises ValueError saying what is wrong with it."""
+    _CHECKS[kind](value)
+    if kind != "prompt_token_ids":
+        _check_text(value)
+    return {kind: value}
+
+
+def decoded(raw: bytes) -> str:
+    """UTF-8 text without its byte order mark. Raises ValueError."""
+    if b"\0" in raw:
+        raise ValueError("a NUL byte: this is not a text file")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 text") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
