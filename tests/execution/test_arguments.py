@@ -19,6 +19,11 @@ DESCRIPTION = {
         ["tensor_parallel_size", "pipeline_parallel_size", "max_num_seqs", "quantization", "dtype",
          "speculative_config", "hf_overrides", "gpu_memory_utilization"]
     ),
+    "translated": {"task": "task passed as runner='generate': vLLM 0.32.0 has no task"},
+    "removed": {
+        "swap_space": "vLLM 0.32.0 has no argument named swap_space: vLLM has it up to 0.15.1; the V1 engine never "
+        "swaps: leave it out",
+    },
     "nested_keys": {"speculative_config": ["method", "num_speculative_tokens", "prompt_lookup_max", "model"]},
 }  # fmt: skip
 
@@ -35,6 +40,7 @@ def check(extra: str, *overrides: str) -> None:
         "parameters: {max_num_seqs: [1, 2], model: [org/a, org/b]}\n",
         "parameters:\n  quantization:\n    - none\n    - awq: {model: org/awq, dtype: float16}\n",
         "parameters:\n  speculative_config:\n    - none\n    - ngram: {method: ngram, num_speculative_tokens: 3}\n",
+        "engine_args: {task: generate}\n",  # which the worker says in other words
         "engine_args:\n  hf_overrides: {anything: 1}\n",  # whose keys the engine doesn't tell
     ],
 )
@@ -71,6 +77,15 @@ def test_what_the_engine_has_passes(extra: str) -> None:
             "named metod (did you mean method?)",
         ),
         (
+            "parameters:\n  swap_space: [4, 8]\n",
+            "sweep.yaml:4: parameters.swap_space: vLLM 0.32.0 has no argument named swap_space: vLLM has it up to "
+            "0.15.1 (the V1 engine never swaps: leave it out)",
+        ),
+        (
+            "parameters:\n  taks: [generate]\n",
+            "sweep.yaml:4: parameters.taks: vllm 0.32.0 has no argument named taks (did you mean task?)",
+        ),
+        (
             "parameters:\n  xyzzy: [1]\n",
             "sweep.yaml:4: parameters.xyzzy: vllm 0.32.0 has no argument named xyzzy",
         ),
@@ -88,6 +103,12 @@ def test_every_problem_is_told_at_once() -> None:
         check("engine_args: {dtpe: float16}\nparameters:\n  max_num_sqs: [1]\n")
 
     assert [problem.line for problem in caught.value.problems] == [3, 5]
+
+
+def test_a_description_without_translations_will_do() -> None:
+    older = {name: DESCRIPTION[name] for name in ("engine", "version", "arguments")}
+    with pytest.raises(SpecError):
+        check_arguments(parse_spec(BASE + "engine_args: {swap_space: 4}\n", Path("sweep.yaml")), older)
 
 
 def test_one_from_the_command_line_has_no_line() -> None:

@@ -187,7 +187,7 @@ def test_one_that_says_done_and_stays_has_completed_and_is_ended(
 
     assert (outcome, failure) == (Outcome.COMPLETED, None)
     assert raw.exit == Exit(code=None, signal=15)
-    assert verdict.warnings_of(raw, passes, 4) == [
+    assert verdict.warnings_of(raw, passes, [4, 4, 4]) == [
         "the worker didn't end by itself after its last result and was killed"
     ]
 

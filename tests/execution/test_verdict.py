@@ -148,6 +148,18 @@ def test_a_timeout_is_one_even_if_the_log_has_an_error_of_old() -> None:
 
 
 @pytest.mark.parametrize(
+    ("log", "is_said"), [("pp=1, tensor_parallel_size=2, x=1", True), ("tensor_parallel_size=1,", False)]
+)
+def test_ranks_that_hang_get_what_helps_against_it(log: str, is_said: bool) -> None:
+    raw = make_raw(phase("load", 101.0), exit=Exit(code=None, signal=15), timed_out="load")
+    _, failure, _ = judge(raw, f"INFO 11-03 09:30:00 [core.py:12] Initializing a V1 LLM engine with config: {log}")
+
+    assert failure is not None
+    assert ("NCCL_P2P_DISABLE=1 and disable_custom_all_reduce: true" in failure.advice) is is_said
+    assert "raise `deadlines: {load: …}`" in failure.advice
+
+
+@pytest.mark.parametrize(
     ("changes", "failure_class", "evidence"),
     [
         ({"exit": None}, "unkillable", "process load could not be ended, not even by SIGKILL"),
@@ -190,17 +202,17 @@ class TestWarnings:
         return judge(make_raw(*messages, DONE))[2]
 
     def test_a_quiet_trial_has_none(self) -> None:
-        assert verdict.warnings_of(make_raw(), self.passes(1.0, 1.1), 4) == []
+        assert verdict.warnings_of(make_raw(), self.passes(1.0, 1.1), [4, 4]) == []
 
     def test_short_answers_are_counted(self) -> None:
         passes = self.passes(1.0, 1.0, requests=requests(output_tokens=[4, 3]))
 
-        (warning,) = verdict.warnings_of(make_raw(), passes, 4)
+        (warning,) = verdict.warnings_of(make_raw(), passes, [4, 4])
 
         assert warning.startswith("2 of 4 requests didn't generate the 4 tokens asked for")
         assert verdict.warnings_of(make_raw(), passes, None) == []  # until stop: any length is as asked
 
     def test_passes_that_differ_are_told(self) -> None:
-        (warning,) = verdict.warnings_of(make_raw(), self.passes(1.0, 1.25), 4)
+        (warning,) = verdict.warnings_of(make_raw(), self.passes(1.0, 1.25), [4, 4])
 
         assert warning.startswith("timed passes differ by 25%")

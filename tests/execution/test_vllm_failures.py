@@ -30,7 +30,12 @@ CASES = {
     "unknown argument": Case(
         engine_args={"max_num_sequences": 3},
         outcome=NO, failure_class="unknown_argument",
-        evidence="TypeError: EngineArgs.__init__() got an unexpected keyword argument 'max_num_sequences'",
+        evidence="has no argument named max_num_sequences; did you mean max_num_seqs?",
+    ),
+    "an argument of old": Case(
+        engine_args={"swap_space": 4},
+        outcome=UNSUPPORTED, failure_class="unsupported_argument",
+        evidence="has no argument named swap_space: vLLM has it up to 0.15.1; the V1 engine never swaps: leave it out",
     ),
     "awq of a plain checkpoint": Case(
         engine_args={"quantization": "awq", "dtype": "float16"},
@@ -71,7 +76,12 @@ CASES = {
     "squeezellm": Case(
         engine_args={"quantization": "squeezellm"},
         outcome=UNSUPPORTED, failure_class="quantization_unknown",
-        evidence="Unknown quantization method: squeezellm. Must be one of [",
+        evidence="squeezellm: last in vLLM 0.6.0; name an interpreter with vllm ≤ 0.6.0 by `python:`",
+    ),
+    "a quantization that never was": Case(
+        engine_args={"quantization": "squeezed"},
+        outcome=UNSUPPORTED, failure_class="quantization_unknown",
+        evidence="Unknown quantization method: squeezed. Must be one of [",
     ),
     "ngram without a number of tokens": Case(
         engine_args={"speculative_config": {"method": "ngram", "prompt_lookup_max": 3}},

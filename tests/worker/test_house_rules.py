@@ -17,6 +17,9 @@ from vbench.execution.interpreters import WORKER_ENTRY
 PACKAGE = Path(vbench.__file__).parent
 WORKER = WORKER_ENTRY.parent
 ENGINE_PACKAGES = {"vllm", "torch", "transformers"}
+# What vLLM itself depends on, so that every interpreter with it has them: aiohttp is the HTTP client of its own
+# `bench serve`, uvloop the event loop of its server. Servers are called and run with the same.
+ENGINE_COMPANIONS = {"aiohttp", "uvloop"}
 OWN_NAME = "vbench_worker"
 WORKER_FILES = sorted(WORKER.rglob("*.py"))
 PARENT_FILES = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER_FILES))
@@ -43,7 +46,7 @@ class TestWorkerFile:
     def test_imports_the_standard_library_itself_and_engines(self, path: Path) -> None:
         allowed = {*sys.stdlib_module_names, OWN_NAME}
         if path.parent == WORKER / "engines":
-            allowed |= ENGINE_PACKAGES
+            allowed |= ENGINE_PACKAGES | ENGINE_COMPANIONS
 
         assert {name.partition(".")[0] for name in imported(path)} - allowed == set()
 

@@ -6,27 +6,35 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vbench.errors import Problem, SpecError
+from vbench.spec.calling import is_own_parameter
 from vbench.spec.suggest import did_you_mean
 from vbench.spec.types import Choice, Domain, SweepSpec, is_nested_argument
 
-OWN_SETTINGS = frozenset({"model"})
-"""Parameters that vbench reads itself; everything else must be the engine's."""
-
 
 def check_arguments(spec: SweepSpec, description: Mapping[str, Any]) -> None:
-    """Raise SpecError naming every argument that the engine doesn't have, with its line and the nearest that it has."""
-    known = set(description["arguments"]) | OWN_SETTINGS
+    """Raise SpecError naming every argument that the engine can't be given, with its line and what to use instead.
+
+    What an engine takes in other words (`translated`) is fine; of what it once had or will have (`removed`) the
+    description has a sentence; anything else gets the nearest name there is. The description may be of several engines
+    told as one.
+    """
+    known = {*description["arguments"], *description.get("translated", {})}
+    removed: Mapping[str, str] = description.get("removed", {})
     nested: Mapping[str, list[str]] = description.get("nested_keys", {})
     version = f"{description['engine']} {description['version']}"
     problems = []
     for path, argument, parent in _named(spec):
+        if parent is None and is_own_parameter(argument):
+            continue  # vbench reads it itself
         accepted = known if parent is None else set(nested.get(parent) or [argument])
         if argument in accepted:
             continue
         what = "argument" if parent is None else f"key of {parent}"
         key, line = _place(spec.lines, path, argument)
-        message = f"{version} has no {what} named {argument}"
-        problems.append(Problem(message=message, key=key, line=line, hint=did_you_mean(argument, accepted)))
+        message, hint = f"{version} has no {what} named {argument}", did_you_mean(argument, accepted)
+        if parent is None and argument in removed:
+            message, _, hint = removed[argument].partition("; ")
+        problems.append(Problem(message=message, key=key, line=line, hint=hint))
     if problems:
         raise SpecError(str(spec.source), problems)
 

@@ -81,7 +81,7 @@ def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
         outcome, failure = Outcome.OVER_BUDGET, excess
     violations = verdict.violations(around.spec.constraints, measurements, {**tried.config, **facts})
     gpu_warnings = around.gpus.warnings if around.gpus is not None else ()
-    warnings = verdict.warnings_of(raw, passes, around.prompt_set.output_tokens)
+    warnings = verdict.warnings_of(raw, passes, asked_tokens(around.prompt_set, tried.config))
     return _common(tried, around, outcome, failure, facts).model_copy(
         update={
             "measurements": measurements,
@@ -135,6 +135,16 @@ def recorded_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if config.get("environment"):
         recorded["environment"] = without_secrets(config["environment"])
     return recorded
+
+
+def asked_tokens(prompts: PromptSet, config: Mapping[str, Any]) -> list[int] | None:
+    """The exact output tokens that each prompt is asked for, of all its answers; None where it runs until it stops."""
+    if prompts.output_tokens is None:
+        return None
+    sampling = config.get("sampling", {})
+    answers = sampling.get("beam_width", sampling.get("n", 1))
+    lengths = prompts.output_lengths or [prompts.output_tokens] * prompts.num_prompts
+    return [length * answers for length in lengths]
 
 
 def _write_samples(tried: Tried, raw: RawTrial, around: Surroundings) -> None:

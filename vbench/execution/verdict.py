@@ -6,6 +6,7 @@ A trial completed only if it said `done` exactly once, its passes are sound, and
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from vbench.spec.types import Constraint, Deadlines
 from vbench.units import MIB
 
 _SIGKILL = 9
+# vLLM says its configuration at start, in every version from 0.5 on.
+_SEVERAL_RANKS = re.compile(r"\btensor_parallel_size=(?:[2-9]|\d\d)")
 _LOG_ADVICE = "read the trial's log (`vbench show` prints its last lines)"
 
 
@@ -37,7 +40,7 @@ def judge(
         return (*_failed(Outcome.CRASHED, "unkillable", evidence, "look for a stuck driver or disk", phase), passes)
     dones, errors = raw.of("done"), raw.of("error")
     if raw.timed_out is not None and not dones:
-        return (*_timed_out(raw, deadlines, phase), passes)
+        return (*_timed_out(raw, deadlines, phase, log_text), passes)
     if errors:
         return (*_from_error(errors[-1], log_text, phase), passes)
     if not dones:
@@ -109,16 +112,18 @@ def violations(
     return found
 
 
-def warnings_of(raw: RawTrial, passes: Sequence[Pass], output_tokens: int | None) -> list[str]:
-    """What makes the numbers less trustworthy, each with advice."""
+def warnings_of(raw: RawTrial, passes: Sequence[Pass], asked: Sequence[int] | None) -> list[str]:
+    """What makes the numbers less trustworthy, each with advice. `asked`: the exact output tokens of each prompt, of
+    all its answers together; None where each runs until it stops."""
     warnings = []
     timed = [one for one in passes if one.kind == "timed"]
-    if output_tokens is not None:
-        asked = sum(len(one.requests.output_tokens) for one in timed)
-        short = sum(1 for one in timed for n in one.requests.output_tokens if n != output_tokens)
+    if asked is not None:
+        pairs = [pair for one in timed for pair in zip(one.requests.output_tokens, asked, strict=False)]
+        short = sum(1 for tokens, wanted in pairs if tokens != wanted)
         if short:
+            length = f"the {asked[0]} tokens" if len(set(asked)) == 1 else "the tokens"
             warnings.append(
-                f"{short} of {asked} requests didn't generate the {output_tokens} tokens asked for: "
+                f"{short} of {len(pairs)} requests didn't generate {length} asked for: "
                 "max_model_len leaves too little room; throughputs of such trials don't compare"
             )
     durations = [one.duration_s for one in timed]
@@ -141,10 +146,15 @@ def _failed(outcome: Outcome, failure_class: str, evidence: str, advice: str, ph
     return outcome, Failure(failure_class=failure_class, evidence=clean_line(evidence), advice=advice, phase=phase)
 
 
-def _timed_out(raw: RawTrial, deadlines: Deadlines, phase: str) -> tuple[Outcome, Failure]:
+def _timed_out(raw: RawTrial, deadlines: Deadlines, phase: str, log_text: str) -> tuple[Outcome, Failure]:
     name = raw.timed_out or "load"
     limit_s = {"load": deadlines.load_s, "pass": deadlines.pass_s, "close": deadlines.close_s}[name]
     advice = f"raise `deadlines: {{{name}: …}}` if it was only slow"
+    if name == "load" and _SEVERAL_RANKS.search(log_text):
+        advice += (
+            "; ranks that wait for each other for ever (two T4 on Kaggle): set NCCL_P2P_DISABLE=1 and "
+            "disable_custom_all_reduce: true"
+        )
     return _failed(Outcome.TIMED_OUT, f"{name}_deadline", f"{name} took over {limit_s:g} s", advice, phase)
 
 

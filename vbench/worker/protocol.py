@@ -36,12 +36,15 @@ class Channel:
 
 
 def error_event(error: BaseException, phase: str) -> Dict[str, Any]:
-    """The last message of a worker that failed: what was raised, where, and the last lines of its traceback."""
+    """The last message of a worker that failed: what was raised, where, and the last lines of its traceback.
+
+    An error that stands for another process's has that one's name (`original_type`).
+    """
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return {
         "event": "error",
         "phase": phase,
-        "type": type(error).__name__,
+        "type": getattr(error, "original_type", type(error).__name__),
         "message": str(error)[:20_000],
         "traceback": trace[-20_000:],
         "t": time.monotonic(),

@@ -55,10 +55,14 @@ class _Trial:
         engine.preload()
         gc.collect()
         gc.freeze()  # as the keeper does before forking, so that both ways of starting collect garbage alike
+        engine.check(self.work)
         self._phase("load")
         facts = engine.load(request["model"], dict(request["engine_args"]), is_forked)
         self.channel.send({"event": "engine", "facts": facts})
-        prompts = engine.prepare(_read_prompts(request["prompts_file"]))
+        items = _read_prompts(request["prompts_file"])
+        if items and "output_tokens" in items[0]:
+            self.work.output_lengths = [item["output_tokens"] for item in items]
+        prompts = engine.prepare(items)
         self.work.arrivals_s = arrival_offsets(len(prompts), request.get("load") or {})
         for index in range(request["warmup_passes"]):
             self._phase("warmup", index)

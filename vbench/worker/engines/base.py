@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 class Work:
     """What every pass of a trial asks of its requests, the same for each way of calling (`mode`).
 
+    `output_lengths`: exact tokens of each prompt, where they differ; else `output_tokens`, the same for all.
     `sampling`: fields of vLLM's SamplingParams besides lengths (temperature 0 unless given), or `beam_width`, which
     asks for beam search. `arrivals_s`: when each prompt is sent, in seconds from the pass's start; None: all at once.
     `max_concurrency`: requests in flight at most. Both belong to modes that take requests one by one.
@@ -18,6 +19,7 @@ class Work:
 
     def __init__(self, request: Dict[str, Any]) -> None:
         self.output_tokens: Optional[int] = request.get("output_tokens")
+        self.output_lengths: Optional[List[int]] = request.get("output_lengths")
         self.max_tokens: Optional[int] = request.get("max_tokens")
         self.sampling: Dict[str, Any] = dict(request.get("sampling") or {})
         self.lora_modules: Dict[str, str] = dict(request.get("lora_modules") or {})
@@ -28,12 +30,18 @@ class Work:
         """The keys that make an equal Work again, for another process."""
         return dict(vars(self))
 
+    def exact_tokens(self, index: int) -> Optional[int]:
+        """What prompt `index` generates exactly; None: until it stops, within `max_tokens`."""
+        return self.output_tokens if self.output_lengths is None else self.output_lengths[index]
+
     def share(self, index: int, count: int) -> "Work":
         """What replica `index` of `count` does: every `count`-th prompt from `index` on, at the same times, with its
         part of the concurrency (at least 1)."""
         part = Work(self.as_request())
         if self.arrivals_s is not None:
             part.arrivals_s = self.arrivals_s[index::count]
+        if self.output_lengths is not None:
+            part.output_lengths = self.output_lengths[index::count]
         if self.max_concurrency is not None:
             part.max_concurrency = max(1, (self.max_concurrency + count - 1 - index) // count)
         return part
@@ -77,6 +85,10 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def load(self, model: str, engine_args: Dict[str, Any], is_forked: bool) -> Dict[str, Any]:
         """Build the engine; returns the facts it reports of itself. Unknown arguments raise, naming the argument."""
+
+    def check(self, work: Work) -> None:
+        """Raise ValueError for work that this way of calling can't do, before anything is loaded."""
+        return None
 
     @abc.abstractmethod
     def prepare(self, prompts: List[Dict[str, Any]]) -> List[Any]:

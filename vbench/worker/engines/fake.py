@@ -121,18 +121,19 @@ class FakeEngine(Engine):
 
     def generate(self, prompts: List[Any], work: Work) -> PassResult:
         self._misbehave("pass")
-        num_tokens = work.output_tokens or work.max_tokens or 16
+        lengths = [work.exact_tokens(index) or work.max_tokens or 16 for index in range(len(prompts))]
+        num_tokens = max(lengths)
         seconds = self.pass_seconds(len(prompts), sum(map(len, prompts)) / len(prompts), num_tokens)
         seconds *= 1 + self._random.uniform(-1, 1) * self._args["noise"]
         time.sleep(seconds * self._args["sleep_scale"])
         self._time_s += seconds
-        result = PassResult([len(prompt) for prompt in prompts], [_tokens(prompt, num_tokens) for prompt in prompts])
+        result = PassResult([len(prompt) for prompt in prompts], [_tokens(*one) for one in zip(prompts, lengths)])
         step_s = seconds / num_tokens
         result.ttft_s = [step_s] * len(prompts)
         result.e2e_latency_s = [seconds] * len(prompts)
         result.tpot_s = [(seconds - step_s) / (num_tokens - 1) if num_tokens > 1 else None] * len(prompts)
         self._counters["prompt_tokens"] += sum(map(len, prompts))
-        self._counters["generation_tokens"] += num_tokens * len(prompts)
+        self._counters["generation_tokens"] += sum(lengths)
         return result
 
     def pass_seconds(self, num_prompts: int, prompt_tokens: float, output_tokens: int) -> float:

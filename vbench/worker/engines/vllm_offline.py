@@ -1,44 +1,18 @@
-"""vLLM, offline: one `LLM` in this process, one `generate` a pass.
+"""vLLM, offline: one `LLM` in this process, one `generate` (or `beam_search`) a pass.
 
 Sources: vLLM's `EngineArgs`, `LLM` and `RequestOutput.metrics` (RequestStateStats) as of 0.32. Without
-`disable_log_stats=False` there is no `get_metrics()`; metrics live in a process-global registry, so only differences
-are used.
+`disable_log_stats=False` there is no `get_metrics()`.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
+from . import vllm_common as common
 from .base import Engine, PassResult, Work
-
-# Imported before a fork so that a child need not: what `LLM(...)` would import on the CPU platform. A name that a
-# version doesn't have is skipped; the child imports it then.
-_PRELOAD = (
-    "vllm.entrypoints.llm",
-    "vllm.v1.engine.core",
-    "vllm.v1.engine.llm_engine",
-    "vllm.v1.executor.uniproc_executor",
-    "vllm.v1.executor.multiproc_executor",
-    "vllm.v1.worker.cpu_worker",
-    "vllm.v1.worker.cpu_model_runner",
-    "vllm.v1.attention.backends.cpu_attn",
-    "vllm.model_executor.model_loader.default_loader",
-    "vllm.model_executor.models.llama",
-    "transformers.models.auto.tokenization_auto",
-    "transformers.models.llama.configuration_llama",
-)
-_COUNTERS = {
-    "vllm:prefix_cache_queries": "prefix_cache_queries",
-    "vllm:prefix_cache_hits": "prefix_cache_hits",
-    "vllm:num_preemptions": "num_preemptions",
-    "vllm:prompt_tokens": "prompt_tokens",
-    "vllm:generation_tokens": "generation_tokens",
-    "vllm:spec_decode_num_drafts": "spec_decode_num_drafts",
-    "vllm:spec_decode_num_draft_tokens": "spec_decode_num_draft_tokens",
-    "vllm:spec_decode_num_accepted_tokens": "spec_decode_num_accepted_tokens",
-}
+from .vllm_compat import engine_config, platform, request_times
+from .vllm_decoding import beam_params, is_beam_search, lora_requests, sampling_params
+from .vllm_facts import facts_of, live_facts
 
 
 class VllmOffline(Engine):
@@ -49,7 +23,6 @@ class VllmOffline(Engine):
 
     def __init__(self) -> None:
         self._llm: Any = None
-        self._weights_bytes: List[int] = []
 
     def describe(self) -> Dict[str, Any]:
         from .vllm_describe import describe
@@ -57,88 +30,57 @@ class VllmOffline(Engine):
         return describe()
 
     def preload(self) -> None:
-        import vllm  # noqa: F401
-
-        for name in _PRELOAD:
-            try:
-                importlib.import_module(name)
-            except ImportError:
-                continue
+        common.preload()
 
     def platform(self) -> str:
-        from vllm.platforms import current_platform
-
-        return str(current_platform.device_type or "unknown")
+        return platform()
 
     def load(self, model: str, engine_args: Dict[str, Any], is_forked: bool) -> Dict[str, Any]:
-        tensor_parallel_size = int(engine_args.get("tensor_parallel_size") or 1)
-        notes = self._set_environment(tensor_parallel_size)
-        if is_forked and tensor_parallel_size > 1:
-            _start_ranks_by_fork()
+        arguments, notes = common.adapted(engine_args)
+        weights = common.WeightsCount()
         if self.platform() == "cpu":
-            _count_weights(self._weights_bytes)
+            # The engine core in this process: the real exception instead of a wrapper, and no second import of vLLM.
+            wanted = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+            wanted.update(common.parallel_environment(engine_args))
+            notes += common.set_environment(wanted)
+            common.count_weights(weights)
+        if is_forked:
+            common.start_processes_by_fork()
         from vllm import LLM
 
-        self._llm = LLM(model=model, disable_log_stats=False, **engine_args)
-        facts = _facts(self._llm)
-        facts["weights_bytes"] = sum(self._weights_bytes) or None  # on a GPU the engine's log has it
+        self._llm = LLM(model=model, disable_log_stats=False, **arguments)
+        facts = facts_of(engine_config(self._llm.llm_engine))
+        facts.update(live_facts(getattr(self._client(), "engine_core", None)))
+        facts["weights_bytes"] = weights.of_fullest_process() or None  # on a GPU the engine's log has it
         facts["notes"] = notes
         return facts
 
-    def _set_environment(self, tensor_parallel_size: int) -> List[str]:
-        """Settings that a CPU run needs and that the user left open; each is said in the record."""
-        notes: List[str] = []
-        if self.platform() != "cpu":
-            return notes
-        # The engine core in this process: the real exception instead of a wrapper, and no second import of vLLM.
-        wanted = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-        if tensor_parallel_size > 1:
-            wanted["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # `auto` wants one NUMA node per rank
-        for name, value in wanted.items():
-            if name not in os.environ:
-                os.environ[name] = value
-                notes.append(name + "=" + value + " set by vbench on the CPU platform")
-        return notes
+    def _client(self) -> Any:
+        """What speaks with the engine core; has it as `engine_core` where it is in this process."""
+        return getattr(self._llm.llm_engine, "engine_core", None)
 
     def prepare(self, prompts: List[Dict[str, Any]]) -> List[Any]:
-        prepared: List[Any] = []
-        for item in prompts:
-            if "prompt_token_ids" in item:
-                prepared.append({"prompt_token_ids": item["prompt_token_ids"]})
-            elif "messages" in item:
-                text = self._llm.get_tokenizer().apply_chat_template(
-                    item["messages"], tokenize=False, add_generation_prompt=True
-                )
-                prepared.append({"prompt": text})
-            else:
-                prepared.append({"prompt": item["prompt"]})
-        return prepared
+        return common.prepared(prompts, self._llm.get_tokenizer)
 
     def generate(self, prompts: List[Any], work: Work) -> PassResult:
-        from vllm import SamplingParams
-
-        if work.output_tokens is not None:
-            params = SamplingParams(temperature=0.0, max_tokens=work.output_tokens, ignore_eos=True)
-        else:
-            params = SamplingParams(temperature=0.0, max_tokens=work.max_tokens)
-        outputs = self._llm.generate(prompts, params, use_tqdm=False)
+        lora: Dict[str, Any] = {}
+        requests = lora_requests(work, len(prompts))
+        if requests is not None:
+            lora["lora_request"] = requests
+        if is_beam_search(work):
+            return _beams(self._llm.beam_search(prompts, beam_params(work), **lora))
+        outputs = self._llm.generate(prompts, sampling_params(work, len(prompts)), use_tqdm=False, **lora)
         result = PassResult(
             input_tokens=[len(output.prompt_token_ids or ()) for output in outputs],
-            token_ids=[list(output.outputs[0].token_ids) for output in outputs],
+            token_ids=[[token for one in output.outputs for token in one.token_ids] for output in outputs],
         )
-        _add_latencies(result, [output.metrics for output in outputs])
+        longest = [max(len(one.token_ids) for one in output.outputs) for output in outputs]
+        _add_latencies(result, [output.metrics for output in outputs], longest)
         return result
 
     def counters(self) -> Dict[str, float]:
         get_metrics = getattr(self._llm, "get_metrics", None)  # from 0.10.2
-        if get_metrics is None:
-            return {}
-        totals: Dict[str, float] = {}
-        for metric in get_metrics():
-            name = _COUNTERS.get(metric.name)
-            if name is not None and hasattr(metric, "value"):
-                totals[name] = totals.get(name, 0.0) + float(metric.value)
-        return totals
+        return common.counters_of(get_metrics()) if get_metrics is not None else {}
 
     def reset_prefix_cache(self) -> None:
         reset = getattr(self._llm, "reset_prefix_cache", None) or getattr(
@@ -150,87 +92,38 @@ class VllmOffline(Engine):
     def close(self) -> None:
         # Ranks and engine cores in other processes are told to end; an engine in this process ends with it, a second
         # sooner than by its own shutdown.
-        client = getattr(self._llm.llm_engine, "engine_core", None)
+        client = self._client()
         is_in_process = hasattr(client, "engine_core")
-        if not is_in_process or self._llm.llm_engine.vllm_config.parallel_config.world_size > 1:
+        if not is_in_process or engine_config(self._llm.llm_engine).parallel_config.world_size > 1:
             shutdown = getattr(client, "shutdown", None)
             if shutdown is not None:
                 shutdown()
 
 
-def _add_latencies(result: PassResult, stats: List[Any]) -> None:
+def _beams(outputs: List[Any]) -> PassResult:
+    """All beams of each prompt. vLLM runs beam search as many short requests and keeps no latencies of the whole."""
+    result = PassResult(input_tokens=[], token_ids=[])
+    for output in outputs:
+        first = output.sequences[0]
+        prompt = getattr(first, "orig_prompt", None)
+        # Before `orig_prompt`, a token of the answer is one that has logprobs.
+        length = len(prompt["prompt_token_ids"]) if prompt else len(first.tokens) - len(first.logprobs)
+        result.input_tokens.append(length)
+        result.token_ids.append([token for one in output.sequences for token in one.tokens[length:]])
+    return result
+
+
+def _add_latencies(result: PassResult, stats: List[Any], longest: List[int]) -> None:
     """TTFT, E2E and TPOT as vLLM's `calculate_metrics` defines them, from RequestStateStats.
 
     `first_token_latency` is on the wall clock and the `*_ts` on the engine's monotonic one, so E2E is put together from
-    one difference of each, never across.
+    one difference of each, never across. With several sequences a prompt they are those of the one that ended last.
     """
-    if not stats or any(getattr(one, "first_token_latency", None) is None for one in stats):
+    times = [request_times(one) for one in stats]
+    if not times or None in times:
         return
-    ttft = [float(one.first_token_latency) for one in stats]
-    decode = [float(one.last_token_ts - one.first_token_ts) for one in stats]
+    ttft = [one[0] for one in times if one is not None]
+    decode = [one[1] for one in times if one is not None]
     result.ttft_s = list(ttft)
     result.e2e_latency_s = [first + rest for first, rest in zip(ttft, decode)]
-    result.tpot_s = [rest / (len(ids) - 1) if len(ids) > 1 else None for rest, ids in zip(decode, result.token_ids)]
-
-
-def _start_ranks_by_fork() -> None:
-    """Let tensor-parallel ranks fork from this process too, instead of importing vLLM again each."""
-    import multiprocessing
-
-    for name in ("vllm.v1.engine.utils", "vllm.v1.executor.multiproc_executor"):
-        module = importlib.import_module(name)
-        if hasattr(module, "get_mp_context"):
-            module.get_mp_context = lambda: multiprocessing.get_context("fork")  # type: ignore[attr-defined]
-
-
-def _facts(llm: Any) -> Dict[str, Any]:
-    """What the engine's own configuration says took effect. A field that a version doesn't have is left out."""
-    config = llm.llm_engine.vllm_config
-    cache, model, scheduler = config.cache_config, config.model_config, config.scheduler_config
-    blocks, block_size = getattr(cache, "num_gpu_blocks", None), getattr(cache, "block_size", None)
-    speculative = getattr(config, "speculative_config", None)
-    facts = {
-        "dtype": str(getattr(model, "dtype", "")).replace("torch.", ""),
-        "quantization": getattr(model, "quantization", None),
-        "max_model_len": getattr(model, "max_model_len", None),
-        "block_size": block_size,
-        "num_gpu_blocks": blocks,
-        "kv_cache_tokens": _kv_cache_tokens(cache),
-        "kv_cache_dtype": str(getattr(cache, "cache_dtype", "")),
-        "enable_prefix_caching": getattr(cache, "enable_prefix_caching", None),
-        "gpu_memory_utilization": getattr(cache, "gpu_memory_utilization", None),
-        "max_num_seqs": getattr(scheduler, "max_num_seqs", None),
-        "max_num_batched_tokens": getattr(scheduler, "max_num_batched_tokens", None),
-        "enforce_eager": getattr(model, "enforce_eager", None),
-        "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
-        "speculative_method": getattr(speculative, "method", None),
-        "num_speculative_tokens": getattr(speculative, "num_speculative_tokens", None),
-    }
-    return {name: value for name, value in facts.items() if isinstance(value, (str, int, float, bool, type(None)))}
-
-
-def _kv_cache_tokens(cache: Any) -> Optional[int]:
-    """As the engine says it where it does; blocks × block size counts the groups of a hybrid model wrongly."""
-    said = getattr(cache, "kv_cache_size_tokens", None)
-    if isinstance(said, int) and said > 0:
-        return said
-    blocks, block_size = getattr(cache, "num_gpu_blocks", None), getattr(cache, "block_size", None)
-    return blocks * block_size if blocks and block_size else None
-
-
-def _count_weights(counts: List[int]) -> None:
-    """Note each loaded model's parameter bytes before vLLM's CPU backend repacks them out of sight.
-
-    vLLM logs the weights' size on GPUs only. The draft model of a speculative engine is counted as well.
-    """
-    try:
-        loader = importlib.import_module("vllm.model_executor.model_loader.base_loader")
-        original = loader.process_weights_after_loading
-    except (ImportError, AttributeError):
-        return
-
-    def counted(model: Any, *args: Any, **kwargs: Any) -> Any:
-        counts.append(sum(tensor.numel() * tensor.element_size() for tensor in model.parameters()))
-        return original(model, *args, **kwargs)
-
-    loader.process_weights_after_loading = counted  # type: ignore[attr-defined]
+    result.tpot_s = [rest / (tokens - 1) if tokens > 1 else None for rest, tokens in zip(decode, longest)]
