@@ -53,7 +53,7 @@ CLASSES: tuple[FailureClass, ...] = (
          _NO_SUCH_ARGUMENT),
     _row("not_quantized", _NO, r"Cannot find the config file for awq",
          "this checkpoint isn't AWQ-quantized: name an AWQ checkpoint for that choice (`awq: {model: …}`)"),
-    _row("not_quantized", _NO, r"Cannot find the config file for \w+",
+    _row("not_quantized", _NO, r"Cannot find the config file for \w+|TorchAOConfig\.__init__\(\) missing",
          "this checkpoint isn't quantized that way: name a quantized checkpoint for that choice (`gptq: {model: …}`)"),
     _row("quantization_mismatch", _NO, r"does not match the quantization method specified in the `quantization` argument",
          "the checkpoint is quantized by another method: leave `quantization` out, or name the checkpoint that fits"),
@@ -129,12 +129,15 @@ CLASSES: tuple[FailureClass, ...] = (
          r"Prompt logprob is not supported by multi step workers|'>=' not supported between instances of 'NoneType' and 'int'",
          "vLLM 0.5 and 0.6.0 have no log-probabilities along with speculation: leave prompt_logprobs and logprobs out, or "
          "speculation, or name a newer interpreter by `python:`"),
-    _row("platform_unsupported", _UNS, r"is not supported on current platform|only supported on CUDA|Torch not compiled with CUDA",
+    _row("platform_unsupported", _UNS,
+         r"is not supported on current platform|only supported on CUDA|Torch not compiled with CUDA|"
+         r"pin_memory=True requires a CUDA",
          "this engine build can't do it on this platform"),
     _row("model_unreadable", _NO, r"Can't load the configuration of|does not appear to have a file named|"
          r"is not a local folder and is not a valid model identifier|Cannot find any model weights|LocalEntryNotFound|"
-         r"Repo id must be|couldn't connect to",
-         "check `model:`: a folder with config.json and weights, or a hub id that is cached or can be reached"),
+         r"Repo id must be|couldn't connect to|There is no module or parameter named '",
+         "check `model:`, and that of speculative_config (eagle and eagle3 want a head made for them): a folder with "
+         "config.json and the weights that belong to it, or a hub id that is cached or can be reached"),
     # Wrappers: something else is the cause, and none of the rows above knew it.
     _row("engine_died", _CRASH, r"EngineDeadError|Engine core initialization failed|Worker proc .* died|WorkerProc .*failed",
          "read the trial's log: the cause stands above this line"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vbench.errors import MachineError
 from vbench.execution import leftovers
@@ -62,9 +62,13 @@ class TrialRunner:
             if self._gpus is not None:
                 self._gpus.close()
 
-    def prepare(self) -> None:
-        """Start the keeper and let it import the engine, so that the first trial needn't wait for it."""
-        self._keeper(self.interpreter, self.spec.environment)
+    def prepare(self, settings: Mapping[str, Any] | None = None) -> None:
+        """Start the keeper of a trial with these settings and let it import the engine, so that it needn't wait."""
+        config = effective_config(self.spec, settings or {})
+        named = self.others.get(str(config.get("python")))
+        interpreter = self.interpreter if named is None else named.interpreter
+        if interpreter is not None:
+            self._keeper(interpreter, config.get("environment", {}))
 
     def run(self, number: int, point: Point, origin: Origin, on_event: OnEvent) -> TrialRecord:
         """Its record; an engine's failure is one too. Raises MachineError when what `reserved` held has gone."""

@@ -71,6 +71,8 @@ def _remarks(config: Mapping[str, Any]) -> list[str]:
     """What an engine's arguments can't say of how it was measured, as comments of a shell or of Python."""
     replicas, sampling = config.get("replicas"), config.get("sampling")
     remarks = []
+    if config.get("python"):
+        remarks.append(f"# with the engine of {json.dumps(str(config['python']))}")
     if _is_shape(config):
         name = str(config["model"]).removeprefix(SHAPE_PREFIX)
         remarks.append(f"# MODEL: one of the shape {json.dumps(name)}, which was measured with dummy weights")

@@ -110,15 +110,15 @@ class Session:
                     self._refuse(number, point, origin, plan)
                     continue
                 if not is_ready:  # not before there is something to try: importing an engine takes its time
-                    self._make_ready(runner)
+                    self._make_ready(runner, point)
                     is_ready = True
                 self._one(runner, number, point, origin, plan)
         return "finished"
 
-    def _make_ready(self, runner: TrialRunner) -> None:
+    def _make_ready(self, runner: TrialRunner, point: Point) -> None:
         self.listener.engine_starting()
         start = time.monotonic()
-        runner.prepare()
+        runner.prepare(point.settings)
         self.listener.engine_ready(runner.fork_blocker, time.monotonic() - start)
 
     def _next(self, number: int, pending: Point | None) -> tuple[Point | None, Origin]:
