@@ -19,7 +19,7 @@ from vbench.units import GIB
 
 _DEFAULT_UTILIZATION, _OLD_UTILIZATION = 0.92, 0.9
 AUTO_LEN = -1  # vLLM's `max_model_len=-1` (and `auto`): as long as fits
-_BIG_GPU_BYTES = 70 * GIB
+_BIG_GPU_BYTES, _HUGE_GPU_BYTES = 70 * GIB, 160 * GIB
 
 
 class SettingsError(ValueError):
@@ -81,7 +81,7 @@ def resolve(
         tensor_parallel_size=_count(config, "tensor_parallel_size", 1),
         pipeline_parallel_size=_count(config, "pipeline_parallel_size", 1),
     )
-    default_tokens, default_seqs = _batch_defaults(budget, placement.num_gpus)
+    default_tokens, default_seqs = _batch_defaults(budget, placement.num_gpus, str(config.get("mode", "offline")))
     length = _max_model_len(config, shape)
     longest = shape.max_positions if length == AUTO_LEN else length
     seqs = _count(config, "max_num_seqs", default_seqs)
@@ -134,12 +134,18 @@ def has_bfloat16(budget: Budget) -> bool:
     return budget.is_cpu or budget.compute_capability is None or budget.compute_capability >= (8, 0)
 
 
-def _batch_defaults(budget: Budget, world_size: int) -> tuple[int, int]:
+def _batch_defaults(budget: Budget, world_size: int, mode: str) -> tuple[int, int]:
+    """max_num_batched_tokens and max_num_seqs: vLLM's depend on how it is called (its `UsageContext`)."""
+    if mode == "async":
+        return 2048, 128  # SchedulerConfig's own: AsyncLLM is neither the LLM class nor the server
+    is_server = mode == "server"
     if budget.is_cpu:
-        return 4096 * world_size, 256 * world_size
-    if budget.visible_bytes >= _BIG_GPU_BYTES and "a100" not in budget.name.lower():
+        return (2048 if is_server else 4096) * world_size, (128 if is_server else 256) * world_size
+    if budget.visible_bytes >= _HUGE_GPU_BYTES:
         return 16384, 1024
-    return 8192, 256
+    if budget.visible_bytes >= _BIG_GPU_BYTES and "a100" not in budget.name.lower():
+        return 8192 if is_server else 16384, 1024
+    return 2048 if is_server else 8192, 256
 
 
 def _default_block_size(shape: ModelShape, budget: Budget) -> int:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from vbench.planner.verdict import Verdict
 from vbench.report.text import MISSING, printable, shorten, show_value
+from vbench.spec.calling import SHAPE_PREFIX
 from vbench.spec.config import displayed_path
 from vbench.sweep.forecast import Forecast, Planned
 from vbench.units import format_bytes, format_duration
@@ -47,7 +48,8 @@ def _heading(made: Forecast) -> Text:
     budget = made.budget
     gpus = "GPU of" if budget.num_gpus == 1 else "GPUs, each of"
     where = "this machine's processor and RAM," if budget.is_cpu else f"{budget.name}: {budget.num_gpus} {gpus}"
-    model = f"{printable(displayed_path(made.spec.model))} ({made.model_origin})"
+    name = printable(displayed_path(made.spec.model))
+    model = made.model_origin if name.startswith(SHAPE_PREFIX) else f"{name} ({made.model_origin})"
     return Text.assemble(
         ("plan of ", "bold"), (printable(made.spec.name), "bold"),
         f": {model} on {where} {format_bytes(budget.visible_bytes)}, {printable(made.engine)}; "
