@@ -249,3 +249,12 @@ def test_an_emulated_card_on_a_cpu_is_measured_by_the_process_tree(tmp_path: Pat
 
     expected = {"profile": "t4", "memory_source": "process tree PSS"}
     assert (record.outcome, record.hardware) == (Outcome.OVER_BUDGET, expected)
+
+
+def test_on_a_cpu_each_engine_of_several_has_a_card_of_its_own(tmp_path: Path) -> None:
+    with trials(tmp_path, limit_bytes=1024**2, is_cpu=True, hardware="kaggle-2xt4") as t:
+        record = t.run(load_seconds=0.3, replicas=2)
+
+    assert record.outcome is Outcome.OVER_BUDGET
+    assert record.failure is not None
+    assert "over the budget of 2.0 MiB" in record.failure.evidence

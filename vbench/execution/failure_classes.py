@@ -131,8 +131,8 @@ CLASSES: tuple[FailureClass, ...] = (
          "speculation, or name a newer interpreter by `python:`"),
     _row("platform_unsupported", _UNS,
          r"is not supported on current platform|only supported on CUDA|Torch not compiled with CUDA|"
-         r"pin_memory=True requires a CUDA",
-         "this engine build can't do it on this platform"),
+         r"pin_memory=True requires a CUDA|assert self\.intermediate_tensors is not None",
+         "this engine build can't do it on this platform (on a CPU no pipeline parallelism, and no ngram_gpu)"),
     _row("model_unreadable", _NO, r"Can't load the configuration of|does not appear to have a file named|"
          r"is not a local folder and is not a valid model identifier|Cannot find any model weights|LocalEntryNotFound|"
          r"Repo id must be|couldn't connect to|There is no module or parameter named '",

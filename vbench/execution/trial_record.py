@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,7 +77,7 @@ def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
     _write_samples(tried, raw, around)
     facts, engine_notes = _facts(raw, log_text)
     measurements = measure(passes, phases, around.spec.goodput)
-    excess = verdict.over_budget(outcome, measurements["peak_memory_bytes"], around.judging.limit_bytes)
+    excess = verdict.over_budget(outcome, measurements["peak_memory_bytes"], _limit_bytes(tried.config, around))
     if excess is not None:
         outcome, failure = Outcome.OVER_BUDGET, excess
     violations = verdict.violations(around.spec.constraints, measurements, {**tried.config, **facts})
@@ -145,6 +146,15 @@ def asked_tokens(prompts: PromptSet, config: Mapping[str, Any]) -> list[int] | N
     answers = sampling.get("beam_width", sampling.get("n", 1))
     lengths = prompts.output_lengths or [prompts.output_tokens] * prompts.num_prompts
     return [length * answers for length in lengths]
+
+
+def _limit_bytes(config: Mapping[str, Any], around: Surroundings) -> int | None:
+    """What the measured peak may be. A process tree on a CPU stands for all the GPUs that the trial would take."""
+    limit = around.judging.limit_bytes
+    if limit is None or around.gpus is not None:
+        return limit
+    counts = [config.get(name, 1) for name in ("tensor_parallel_size", "pipeline_parallel_size", "replicas")]
+    return limit * math.prod(count for count in counts if isinstance(count, int) and count > 0)
 
 
 def _write_samples(tried: Tried, raw: RawTrial, around: Surroundings) -> None:
