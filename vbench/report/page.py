@@ -15,6 +15,7 @@ from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.report import gpu_tables, recipes, tables
 from vbench.report.contents import RunContents
+from vbench.report.latency_table import latency_table
 from vbench.report.text import NOT_MEASURED, metric_label, show_bounds, show_metric, show_ratio, show_trials
 from vbench.units import format_bytes, format_duration
 
@@ -61,6 +62,7 @@ class Page:
     splits: tuple[TimeSplit, ...]
     failures: tuple[FailureGroup, ...]
     gpus: gpu_tables.GpuSection | None
+    latencies: tables.Table | None
     estimates: tables.Table
     warnings: tables.Table
     trials: tables.Table
@@ -98,6 +100,7 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         splits=tuple(split for split in map(time_split, records) if split.total_s > 0),
         failures=tuple(group_failures(records)),
         gpus=gpu_tables.gpu_section(records, answer),
+        latencies=latency_table(records, answer),
         estimates=tables.estimates_table(check_estimates(records)),
         warnings=tables.warnings_table(records),
         trials=tables.trials_table(records, answer, names),

@@ -14,6 +14,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from vbench.records.redaction import HIDDEN
 from vbench.spec.calling import OWN_WORDS, SHAPE_PREFIX
 
 # Of a shape: what lets it load without weights or a tokenizer, and has no place in what is put to use.
@@ -44,9 +45,11 @@ def _model(config: Mapping[str, Any]) -> str:
 
 
 def environment_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Environment variables that the configuration sets."""
+    """Environment variables that the configuration sets, without secrets: what a record has of those is a mask."""
     environment = config.get("environment")
-    return {str(name): str(value) for name, value in environment.items()} if isinstance(environment, Mapping) else {}
+    if not isinstance(environment, Mapping):
+        return {}
+    return {str(name): str(value) for name, value in environment.items() if value != HIDDEN}
 
 
 def as_serve(config: Mapping[str, Any]) -> str:
