@@ -32,6 +32,7 @@ def test_the_best_come_first_with_what_was_measured() -> None:
     assert made is not None
     assert made.columns[:6] == ("Trial", "Mode", "Load", "Throughput", "TTFT p50", "TTFT p95")
     assert "Goodput" not in made.columns
+    assert "Load" not in getattr(table(server(0, 100.0)), "columns", ("Load",))
     first, second = (dict(zip(made.columns, row.cells, strict=True)) for row in made.rows)
     assert (first["Trial"], first["Mode"], first["Load"]) == ("1", "server", "4 req/s, at most 8 at once")
     assert (first["TTFT p50"], first["ITL p50"], first["E2E p50"]) == ("550 ms", "–", "2 s")
@@ -49,7 +50,6 @@ def test_only_so_many_are_shown() -> None:
 @pytest.mark.parametrize(
     ("load", "expected"),
     [
-        ({}, "all at once"),
         ({"max_concurrency": 4}, "at most 4 at once"),
         ({"ramp_up_strategy": "linear", "ramp_up_start_rps": 1, "ramp_up_end_rps": 10}, "1 to 10 req/s"),
     ],

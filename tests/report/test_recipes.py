@@ -55,6 +55,7 @@ def words_of(command: str) -> list[str]:
 
 def test_serve_is_what_vllm_takes() -> None:
     assert as_serve(CONFIG) == (
+        '# with the engine of "envs/old/bin/python"\n'
         "VLLM_USE_V1=1 vllm serve Qwen/Qwen2.5-7B-Instruct \\\n"
         "  --gpu-memory-utilization 0.9 \\\n"
         "  --enforce-eager \\\n"
@@ -107,7 +108,7 @@ def test_python_sets_the_environment_before_the_import() -> None:
     assert lines[0] == "import os"
     assert lines.index("from vllm import LLM") > 2
     assert "    gpu_memory_utilization=0.9," in lines
-    assert "python" not in as_python(CONFIG)
+    assert "python=" not in as_python(CONFIG)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from vbench.analysis.ranking import ranked
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
 from vbench.report.tables import Row, Table
-from vbench.report.text import MISSING, show_metric
+from vbench.report.text import show_metric
 
 MAX_TRIALS = 12
 _LATENCIES = (
@@ -29,18 +29,21 @@ def latency_table(records: Sequence[TrialRecord], answer: Answer) -> Table | Non
         return None
     has_goodput = any(value_of(one.measurements, _GOODPUT) is not None for one in best)
     metrics = [*_LATENCIES, *([("Goodput", _GOODPUT)] if has_goodput else [])]
-    rows = [_row(record, answer, [name for _, name in metrics]) for record in best[:MAX_TRIALS]]
-    columns = ("Trial", "Mode", "Load", "Throughput", *(label for label, _ in metrics))
-    return Table(columns=columns, rows=tuple(rows), numeric=frozenset({0, *range(3, len(columns))}))
+    has_load = any(_load(record) for record in best)  # a column of nothing would push the last ones out of sight
+    rows = [_row(record, answer, [name for _, name in metrics], has_load=has_load) for record in best[:MAX_TRIALS]]
+    columns = ("Trial", "Mode", *(("Load",) if has_load else ()), "Throughput", *(label for label, _ in metrics))
+    numeric = frozenset({0, *range(columns.index("Throughput"), len(columns))})
+    return Table(columns=columns, rows=tuple(rows), numeric=numeric)
 
 
 def _is_by_request(record: TrialRecord) -> bool:
     return record.config.get("mode", "offline") != "offline" or bool(record.config.get("goodput"))
 
 
-def _row(record: TrialRecord, answer: Answer, names: Sequence[str]) -> Row:
+def _row(record: TrialRecord, answer: Answer, names: Sequence[str], *, has_load: bool) -> Row:
     throughput = value_of(record.measurements, "output_throughput_tok_s")
-    cells = [str(record.trial), str(record.config.get("mode", "offline")), _load(record)]
+    cells = [str(record.trial), str(record.config.get("mode", "offline"))]
+    cells += [_load(record) or "all at once"] if has_load else []
     cells.append(show_metric("output_throughput_tok_s", throughput))
     cells += [_show(name, value_of(record.measurements, name)) for name in names]
     is_best = answer.best is not None and record.trial == answer.best.trial
@@ -55,10 +58,10 @@ def _show(name: str, value: float | None) -> str:
 
 
 def _load(record: TrialRecord) -> str:
-    """`4 req/s, at most 16 at once`."""
+    """`4 req/s, at most 16 at once`; empty where all are sent at once."""
     load = record.config.get("load") or {}
     if record.config.get("mode", "offline") == "offline" or not load:
-        return "all at once"
+        return ""
     rate, most = load.get("request_rate"), load.get("max_concurrency")
     parts = []
     if load.get("ramp_up_strategy"):
@@ -67,4 +70,4 @@ def _load(record: TrialRecord) -> str:
         parts.append(f"{rate} req/s")
     if most is not None:
         parts.append(f"at most {most} at once")
-    return ", ".join(parts) or MISSING
+    return ", ".join(parts)
