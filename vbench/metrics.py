@@ -177,7 +177,7 @@ METRICS: tuple[Metric, ...] = (
            formula="(E2E − TTFT) ÷ (output tokens − 1), one per request with 2 tokens or more",
            compute=_latency("tpot_s")),
     Metric(name="itl_s", label="Inter-token latency", unit="s", direction="minimize", is_distribution=True,
-           formula="gap between consecutive tokens; streaming only", compute=_itl),
+           formula="gap between consecutive chunks of a request's stream; streaming only", compute=_itl),
     Metric(name="e2e_latency_s", label="End-to-end latency", unit="s", direction="minimize", is_distribution=True,
            formula="last token − request start", compute=_latency("e2e_latency_s")),
     Metric(name="peak_memory_bytes", label="Peak memory", unit="B", direction="minimize",

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from vbench.execution.leftovers import RUN_MARK
 
 _MAX_PACKET = 1 << 20
 _STOP_GRACE_S = 5.0
+_KEEPER_MARK = "VBENCH_KEEPER"  # by which it knows what it started, from what the run's other keepers did
 # Nothing of a benchmark goes to somebody's statistics; SPT_NOENV keeps process titles out of /proc/PID/environ, where
 # our mark is; faulthandler turns a segfault into a stack in the log.
 _ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
@@ -68,7 +70,7 @@ class Keeper:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # the terminal's Ctrl-C reaches only us
-                env={**os.environ, **_ENVIRONMENT, **environment, RUN_MARK: run_uid},
+                env={**os.environ, **_ENVIRONMENT, **environment, RUN_MARK: run_uid, _KEEPER_MARK: uuid.uuid4().hex},
             )  # fmt: skip
 
     @property

@@ -32,6 +32,7 @@ from .protocol import Channel
 from .trial import run_trial
 
 _MAX_PACKET = 1 << 20
+_MARK = "VBENCH_KEEPER"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -178,19 +179,19 @@ class _Keeper:
             os.waitpid(pid, 0)
 
     def kill_all(self) -> None:
-        """Kill every process group that is left, then whatever of this run moved to a session of its own."""
+        """Kill every process group that is left, then whatever we started that moved to a session of its own."""
         for pid in self.pids.values():
             try:
                 os.killpg(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        marker = os.environ.get("VBENCH_RUN")
+        marker = os.environ.get(_MARK)
         if marker:
-            _kill_marked(("VBENCH_RUN=" + marker).encode())
+            _kill_marked("{}={}".format(_MARK, marker).encode())
 
 
 def _kill_marked(marker: bytes) -> None:
-    """Kill the processes that inherited this run's environment variable, the mark of what we started ourselves."""
+    """Kill the processes that inherited our environment variable: a run's other keepers have a mark of their own."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
