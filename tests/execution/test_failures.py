@@ -122,6 +122,12 @@ PAINS = {
     "The NVIDIA driver on your system is too old (found version 12080)": "driver 580",
     "Unknown vLLM environment variable detected: VLLM_ATTENTION_BACKEND": "ignored since 0.15: use attention_backend",
     "'>=' not supported between instances of 'NoneType' and 'int'": "leave prompt_logprobs and logprobs out",
+    "TorchAOConfig.__init__() missing 1 required positional argument: 'torchao_config'": "name a quantized checkpoint",
+    "Please install torchao>=0.10.0 via `pip install torchao>=0.10.0`": "install the library that the line names",
+    "Unknown quantization method: auto-round. Must be one of ['awq']": "auto-round: `inc`",
+    "There is no module or parameter named 'lm_head' in EagleLlamaForCausalLM.": "eagle and eagle3 want a head made",
+    "pin_memory=True requires a CUDA or other accelerator backend;": "can't do it on this platform",
+    "assert self.intermediate_tensors is not None": "on a CPU no pipeline parallelism",
 }
 
 

@@ -35,7 +35,8 @@ _NO_SUCH_ARGUMENT = (
 )
 _ANOTHER_VERSION = (
     "this engine version doesn't have it (squeezellm: last in vLLM 0.6.0, name an interpreter with vllm ≤ 0.6.0 by "
-    "`python:`; gguf and bitsandbytes: plugins now, from 0.24 and 0.28 on)"
+    "`python:`; gguf and bitsandbytes: plugins now, from 0.24 and 0.28 on; "
+    "auto-round: `inc`, or leave it to the checkpoint)"
 )
 
 CLASSES: tuple[FailureClass, ...] = (
@@ -108,8 +109,8 @@ CLASSES: tuple[FailureClass, ...] = (
     _row("quantization_unsupported", _UNS,
          r"quantization method \S+ is not supported for the current GPU|Quantization scheme is not supported|"
          r"Failed to find a kernel that can implement|Marlin does not support|static activation ordering or desc_act|"
-         r"_C::static_scaled_fp8_quant|is not supported on (CPU|cpu)",
-         "choose another quantization for this card and engine build"),
+         r"_C::static_scaled_fp8_quant|is not supported on (CPU|cpu)|Please install torchao",
+         "choose another quantization for this card and engine build, or install the library that the line names"),
     _row("attention_backend_unsupported", _UNS,
          r"Unknown attention backend|No valid attention backend|Selected backend .* is not valid|No common block size for",
          "choose a block_size or attention backend that this platform has"),
