@@ -77,10 +77,8 @@ PARALLEL = (
         fact(tensor_parallel_size=2, num_workers=2), fact_ratio("weights_bytes", 0.45, 0.55),
         fact_ratio("kv_cache_tokens", 2, 2)), quick=True),
     TP.refuses(3, {"tensor_parallel_size": 3}, NO, "heads_not_divisible", r"attention heads \(8\) must be divisible"),
-    PP.refuses(2, {"pipeline_parallel_size": 2}, NO, "too_few_gpus", "Not enough allowed NUMA nodes"),
-    PP.refuses("2, threads unbound", {
-        "pipeline_parallel_size": 2, "environment.VLLM_CPU_OMP_THREADS_BIND": "nobind"}, UNSUPPORTED,
-        "platform_unsupported", "assert self.intermediate_tensors is not None"),
+    PP.refuses(2, {"pipeline_parallel_size": 2}, UNSUPPORTED, "platform_unsupported",
+               "assert self.intermediate_tensors is not None"),
     REPLICAS.runs(2, {"replicas": 2}, both(
         fact(replicas=2, total_kv_cache_tokens=32768), fact_ratio("kv_cache_tokens", 1, 1)), quick=True),
     REDUCE.runs("false, tensor_parallel_size 2", {"disable_custom_all_reduce": False, "tensor_parallel_size": 2},

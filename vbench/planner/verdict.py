@@ -104,12 +104,13 @@ def plan(
         settings = resolve(config, model, budget, engine.version, space_variable)
     except SettingsError as error:
         return Plan(verdict=Verdict.INFEASIBLE, reason=str(error))
-    reason = contradiction(config, model, settings, budget, engine.version)
-    reason = reason or (plain_checkpoint(config, model) if is_own_config else None)
-    if reason:
+    if reason := contradiction(config, model, settings, budget, engine.version):
         return Plan(verdict=Verdict.INFEASIBLE, reason=reason)
+    # Before what the checkpoint lacks: another one would not help a method that the engine or the card hasn't.
     if reason := refusal(config, model, settings, budget, engine):
         return Plan(verdict=Verdict.UNSUPPORTED, reason=reason)
+    if is_own_config and (reason := plain_checkpoint(config, model)):
+        return Plan(verdict=Verdict.INFEASIBLE, reason=reason)
     found = estimate(config, workload, settings, budget, engine.version, correction)
     verdict, reason = _judge(found, budget)
     other: list[str] = []
