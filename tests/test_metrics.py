@@ -217,6 +217,11 @@ class TestGoodput:
     def test_counts_requests_within_every_bound(self, goodput: dict[str, float], expected: float | None) -> None:
         assert measure([self.PASS], [], goodput)["request_goodput_req_s"] == expected
 
+    def test_a_request_without_an_answer_is_not_good(self) -> None:
+        one = make_pass(2.0, ttft_s=[0.1, None], output_tokens=[4, 0])
+
+        assert measure([one], [], {"ttft": 300.0})["request_goodput_req_s"] == 0.5
+
     def test_is_not_known_where_a_bound_latency_was_not_measured(self) -> None:
         assert measure([self.PASS, make_pass()], [], {"ttft": 300.0})["request_goodput_req_s"] is None
 

@@ -119,8 +119,8 @@ _SLO_COLUMNS: dict[str, Literal["ttft_s", "tpot_s", "e2e_latency_s"]] = {
 
 def _num_good(one: Pass, goodput: Mapping[str, float]) -> int | None:
     """Requests that keep every bound; None where a latency that is bound wasn't measured. A request of one token has no
-    time per output token and keeps any bound on it."""
-    good = [True] * len(one.requests.output_tokens)
+    time per output token and keeps any bound on it; one of none was no answer."""
+    good = [tokens > 0 for tokens in one.requests.output_tokens]
     for name, bound_ms in goodput.items():
         column = getattr(one.requests, _SLO_COLUMNS[name])
         if column is None:

@@ -42,7 +42,7 @@ REAL = BASE.replace("engine: fake\n", "")
         ),
         pytest.param(f"{BASE}constraints: [max_num_seqs]\n", 2, ["small.yaml:6", "constraints"], id="constraint"),
         pytest.param(f"{BASE}objective: {{maximize: speed}}\n", 2, ["'speed' is not a metric"], id="metric"),
-        pytest.param(f"{BASE}mode: server\n", 2, ["not in this version"], id="a key of a later version"),
+        pytest.param(BASE.replace("fake", "sglang"), 2, ["not in this version"], id="a later version's value"),
         pytest.param(REAL.replace("org/name", "./nowhere"), 2, ["no such folder", "nowhere"], id="no model folder"),
         pytest.param(REAL.replace("org/name", "./notes"), 2, ["has no config.json"], id="no config.json"),
         pytest.param(

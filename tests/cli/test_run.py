@@ -94,3 +94,47 @@ def test_it_leaves_the_sweep_itself_alone(vbench: Vbench) -> None:
     vbench("sweep", path, "--trials", "2", check=0)
     assert len(records_of(vbench.run())) == 2
     assert len(vbench.runs("small-run")) == 2
+
+
+def test_settings_of_sections_go_into_them(vbench: Vbench) -> None:
+    text = (
+        f"{BASE}mode: async\nload: {{request_rate: 100}}\n"
+        "parameters: {load.max_concurrency: [4, 2], environment.A: {low: 7, high: 9}, sampling.n: [2, 3]}\n"
+    )
+    record = run(vbench, text)
+
+    assert record["outcome"] == "completed"
+    assert record["config"] == {
+        "engine": "fake", "model": "org/name", "mode": "async", "enable_prefix_caching": False,
+        "load": {"request_rate": 100.0, "max_concurrency": 4}, "environment": {"A": "7"}, "sampling": {"n": 2},
+    }  # fmt: skip
+
+
+def test_the_interpreter_that_an_option_names_is_the_one_that_runs(vbench: Vbench) -> None:
+    done = vbench("run", vbench.write(f"{BASE}parameters: {{dtype: [half: {{python: ./nowhere/python}}]}}\n"))
+
+    assert done.returncode != 0
+    assert "nowhere/python" in done.stderr
+
+
+def test_secrets_of_the_file_are_in_nothing_that_is_shown(vbench: Vbench) -> None:
+    text = f"{BASE}environment: {{HF_TOKEN: hf_abc, A: b}}\nparameters:\n  environment.API_KEY: [key_abc]\n"
+    run(vbench, text.replace("parameters:\n  environment.API_KEY: [key_abc]\n", ""))
+    folder = vbench.run("small-run")
+    (folder / "sweep.yaml").write_text(text)  # as an earlier vbench stored it
+    vbench("report", check=0)
+
+    shown = [path for path in (vbench.folder / "reports").rglob("*") if path.suffix in (".html", ".md")]
+    assert len(shown) == 2
+    for path in shown:
+        assert "hf_abc" not in path.read_text()
+        assert "key_abc" not in path.read_text()
+        assert "HF_TOKEN" in path.read_text()
+
+
+def test_the_stored_sweep_file_has_no_secret(vbench: Vbench) -> None:
+    run(vbench, f"{BASE}environment:\n  HF_TOKEN: hf_abc\n  A: b\n")
+
+    folder = vbench.run("small-run")
+    assert (folder / "sweep.yaml").read_text().endswith("environment:\n  HF_TOKEN: ***\n  A: b\n")
+    assert not any("hf_abc" in path.read_text() for path in folder.rglob("*") if path.is_file())

@@ -201,6 +201,29 @@ def test_the_environment_is_recorded_without_its_secrets(tmp_path: Path) -> None
     assert "abc" not in record.to_json_line()
 
 
+def test_settings_that_hold_the_word_token_are_no_secrets(tmp_path: Path) -> None:
+    with trials(tmp_path, "environment: {TOKENIZERS_PARALLELISM: 'false', AWS_ACCESS_KEY_ID: abc}\n") as t:
+        record = t.run()
+
+    assert record.config["environment"] == {"TOKENIZERS_PARALLELISM": "false", "AWS_ACCESS_KEY_ID": "***"}
+
+
+@pytest.mark.parametrize("n", ["null", "'2'"])
+def test_a_number_of_answers_that_is_none_is_the_engines_to_refuse(tmp_path: Path, n: str) -> None:
+    with trials(tmp_path, f"sampling: {{n: {n}}}\n") as t:
+        record = t.run()
+
+    assert record.outcome is Outcome.COMPLETED
+
+
+def test_a_load_that_does_not_go_together_is_noted(tmp_path: Path) -> None:
+    with trials(tmp_path, "mode: async\nparameters: {load.burst_size: [2, 4]}\n") as t:
+        settings: dict[str, Any] = {"load.burst_size": 2}
+        record = t.run(**settings)
+
+    assert record.environment["notes"] == ["load: burst_size needs a request_rate"]
+
+
 class TestConstraints:
     def violations(self, tmp_path: Path, constraint: str, **settings: Any) -> dict[str, float]:
         searched = "parameters: {max_model_len: [1024, 4096]}\n"

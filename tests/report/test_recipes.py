@@ -155,6 +155,12 @@ class TestHowItWasCalled:
         assert "replicas=" not in text
         assert "--replicas" not in text
 
+    def test_adapters_are_served_and_said(self) -> None:
+        config = {"model": "org/name", "enable_lora": True, "lora_modules": {"sql": "adapters/my sql"}}
+
+        assert as_serve(config).splitlines()[-1] == "  --lora-modules 'sql=adapters/my sql'"
+        assert '# measured with adapters, given to the prompts in turn: {"sql"' in as_python(config)
+
     def test_is_kept_by_a_sweep_file(self, tmp_path: Path) -> None:
         prompts = "prompts: {synthetic: {count: 2, input_tokens: 4}, output_tokens: 8}\n"
         spec = parse_spec(as_yaml(self.CONFIG) + prompts, tmp_path / "sweep.yaml", ())
@@ -173,3 +179,11 @@ def test_a_shape_stands_for_a_model_to_be_named() -> None:
         "  --max-num-seqs 8",
     ]
     assert "dummy" not in as_python(config).replace("dummy weights", "")
+
+
+@pytest.mark.parametrize("write", [as_serve, as_python, as_yaml])
+def test_a_masked_secret_is_left_out(write: Callable[[dict[str, Any]], str]) -> None:
+    text = write({"model": "org/name", "environment": {"HF_TOKEN": "***", "OMP_NUM_THREADS": "1"}})
+
+    assert "OMP_NUM_THREADS" in text
+    assert "***" not in text

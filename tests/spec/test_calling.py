@@ -94,7 +94,40 @@ def test_interpreters_may_be_swept(tmp_path: Path) -> None:
     assert [one["python"] for one in configs(spec)] == list(spec.interpreters())
 
 
+class TestVariables:
+    """Of a trial's environment: text, as a process takes them."""
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("parameters: {environment.A: {low: 1, high: 2}}", ["1", "2"]),
+            ("parameters: {environment.A: [1: {dtype: half}, x: {dtype: float}]}", ["1", "x"]),
+            ("parameters: {dtype: [half: {environment.A: {low: 7, high: 8}}]}", ["7", "8"]),
+        ],
+    )
+    def test_are_text_however_they_are_written(self, tmp_path: Path, text: str, expected: list[str]) -> None:
+        assert [one["environment"]["A"] for one in configs(read(text + "\n", tmp_path))] == expected
+
+    def test_that_are_null_are_not_set(self, tmp_path: Path) -> None:
+        text = "environment: {A: x, B: y}\nparameters: {dtype: [half: {environment.A: null}]}\n"
+
+        assert [one["environment"] for one in configs(read(text, tmp_path))] == [{"B": "y"}]
+
+
+def test_what_goes_with_a_parameter_that_could_not_be_read_is_left_unsaid(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        read("parameters: {load.seed: [-1]}\nbaseline: {load.seed: 3}\n", tmp_path)
+
+    assert "baseline" not in str(caught.value)
+
+
 class TestSet:
+    def test_searches_a_sections_key(self, tmp_path: Path) -> None:
+        text = "mode: async\nparameters: {load.max_concurrency: [1, 2], dtype: [half]}\n"
+        spec = read(text, tmp_path, "parameters.load.max_concurrency=[3, 4]")
+
+        assert [one["load"]["max_concurrency"] for one in configs(spec)] == [3, 4]
+
     def test_fixes_what_was_searched(self, tmp_path: Path) -> None:
         text = "parameters: {mode: [offline, async], load.max_concurrency: [1, 2], replicas: [1, 2]}\n"
         spec = read(text, tmp_path, "mode=async", "load.max_concurrency=8", "replicas=2")
@@ -132,6 +165,14 @@ class TestShape:
         ("parameters: {sampling.max_tokens: [1, 2]}", "max_tokens is decided by prompts"),
         ("parameters: {environment.A-B: [1, 2]}", "'A-B' is not the name of an environment variable"),
         ("parameters: {environment.A: [true, x]}", "expected text or a whole number, got true"),
+        ("parameters: {dtype: [half: {environment.A: {const: [1]}}]}", "expected text or a whole number, got a list"),
+        ("parameters: {dtype: [half: {environment: {A: x}}]}", "environment can't be chosen as a whole: name its keys"),
+        ("parameters: {dtype: [half: {load: {seed: 1}}]}", "load can't be chosen as a whole: name its keys one by one"),
+        ("parameters: {sampling: [a, b]}", "parameters.sampling.0: sampling can't be chosen as a whole"),
+        ("parameters: {engine: [vllm, fake]}", "engine can't be set here: all trials of a sweep run the engine that"),
+        ("parameters: {dtype: [half: {goodput: {ttft: 5}}]}", "goodput can't be set here: all trials of a sweep"),
+        ("parameters: {lora_modules: [a, b]}", "parameters.lora_modules.0: expected adapter folders by name, got 'a'"),
+        ("parameters: {python: [3]}", "expected an interpreter's path or name, got 3"),
     ],
 )
 def test_a_faulty_value_is_told(tmp_path: Path, text: str, expected: str) -> None:

@@ -138,3 +138,19 @@ def test_a_recorded_point_is_found_again_by_values_and_by_labels() -> None:
     assert [point_of(parameters, one) for one in recorded] == list(enumerate_points(parameters))
     assert point_of(parameters, {"a": "16"}) == point_of(parameters, {"a": 16})
     assert point_of(parameters, {"a": 1}) is None
+
+
+def test_a_path_is_recorded_as_it_was_written_and_found_again_after_a_move() -> None:
+    def python_in(folder: str) -> list[Parameter]:
+        options = (Option(label="./envs/a", value=f"{folder}/envs/a"), Option(label="python3", value="python3"))
+        return [Parameter(name="python", domain=Choice(options=options))]
+
+    here, moved = python_in("/here"), python_in("/there")
+    recorded = recorded_parameters(here, next(enumerate_points(here)))
+    found = point_of(moved, recorded)
+    earlier = point_of(here, {"python": "/here/envs/a"})  # as records had it before
+
+    assert recorded == {"python": "./envs/a"}
+    assert found is not None
+    assert found.settings == {"python": "/there/envs/a"}
+    assert earlier is not None

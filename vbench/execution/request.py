@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vbench.prompts.prompt_set import PromptSet
-from vbench.spec.calling import whole_load
+from vbench.spec.calling import load_problem, whole_load
 from vbench.spec.config import engine_arguments
 from vbench.spec.types import SweepSpec
 
@@ -40,9 +40,11 @@ def trial_request(
 
 def request_notes(config: Mapping[str, Any]) -> list[str]:
     """What of the configuration has no effect in the way that the engine is called."""
-    if _mode(config) == "offline" and config.get("load"):
-        return ["load has no effect offline: all prompts are given at once"]
-    return []
+    load = config.get("load") or {}
+    if _mode(config) == "offline":
+        return ["load has no effect offline: all prompts are given at once"] if load else []
+    problem = load_problem(load)
+    return [] if problem is None else [f"load: {problem[0]}"]
 
 
 def _mode(config: Mapping[str, Any]) -> str:

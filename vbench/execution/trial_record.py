@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from vbench.emulation.apply import Passed, as_it_is
 from vbench.execution import verdict
+from vbench.execution.engine_doubts import engine_doubts
 from vbench.execution.engine_log import facts_in, read_log
 from vbench.execution.interpreters import Interpreter
 from vbench.execution.memory import write_samples
@@ -92,7 +93,7 @@ def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
             "hardware": _hardware(around, raw.memory_source),
             "environment": _environment(tried, raw.how, [*engine_notes, *tried.notes]),
             "phases": phases,
-            "warnings": [*warnings, *gpu_warnings],
+            "warnings": [*warnings, *engine_doubts(tried.config, facts, log_text), *gpu_warnings],
             "duration_s": round(raw.ended_t - raw.started_t, 6),
         }
     )
@@ -142,8 +143,10 @@ def asked_tokens(prompts: PromptSet, config: Mapping[str, Any]) -> list[int] | N
     """The exact output tokens that each prompt is asked for, of all its answers; None where it runs until it stops."""
     if prompts.output_tokens is None:
         return None
-    sampling = config.get("sampling", {})
-    answers = sampling.get("beam_width", sampling.get("n", 1))
+    sampling = config.get("sampling") or {}
+    answers = sampling.get("beam_width") or sampling.get("n") or 1
+    if not isinstance(answers, int):
+        return None  # the engine refuses it, in its own words
     lengths = prompts.output_lengths or [prompts.output_tokens] * prompts.num_prompts
     return [length * answers for length in lengths]
 

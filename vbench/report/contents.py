@@ -7,6 +7,7 @@ from typing import Any
 
 from vbench.errors import StoreError
 from vbench.metrics import metric_names
+from vbench.records.redaction import text_without_secrets
 from vbench.records.runs import RunFolder, read_json
 from vbench.records.store import ReadResult, RecordStore
 from vbench.spec.types import Objective
@@ -50,7 +51,7 @@ def read_run(folder: RunFolder) -> RunContents:
         result=result,
         run=run,
         machine=loaded.get("machine.json", {}),
-        sweep_yaml=text,
+        sweep_yaml=text_without_secrets(text),  # a run of before it was stored so
         objective=objective or DEFAULT_OBJECTIVE,
         # Reports are shown to others: a path says which file of the run, not where this machine keeps its results.
         problems=tuple(one.replace(str(folder.path), f"{folder.sweep}/{folder.run_id}") for one in every),

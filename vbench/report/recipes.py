@@ -67,6 +67,10 @@ def as_serve(config: Mapping[str, Any]) -> str:
     lines = [" ".join([*prefix, *(shlex.quote(_no_nul(word)) for word in start)])]
     for name, value in engine_arguments(config).items():
         lines.append(" ".join(shlex.quote(_no_nul(word)) for word in _flag_words(name, value)))
+    adapters = config.get("lora_modules") or {}
+    if adapters:
+        words = ["--lora-modules", *(f"{name}={path}" for name, path in adapters.items())]
+        lines.append(" ".join(shlex.quote(_no_nul(word)) for word in words))
     return "\n".join([*_remarks(config), " \\\n  ".join(lines)])
 
 
@@ -85,6 +89,8 @@ def _remarks(config: Mapping[str, Any]) -> list[str]:
         remarks.append(
             f"# measured in mode {json.dumps(str(config['mode']))}, load {json.dumps(config.get('load') or {})}"
         )
+    if config.get("lora_modules"):
+        remarks.append(f"# measured with adapters, given to the prompts in turn: {json.dumps(config['lora_modules'])}")
     if sampling:
         remarks.append(f"# measured with sampling {json.dumps(sampling)}")
     return remarks

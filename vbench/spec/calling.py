@@ -68,7 +68,13 @@ def check_own_value(name: str, value: Any) -> str | None:
     """What is wrong with a value of one of vbench's own parameters, and what there is; None when nothing is."""
     if value is None:
         return None if "." in name else f"{name} can't be left out here"
-    section, _, key = name.partition(".")
+    section, dot, key = name.partition(".")
+    if section in SECTIONS and not dot:
+        return f"{name} can't be chosen as a whole: name its keys one by one, as {name}.KEY"
+    if name == "python" and not isinstance(value, str):
+        return f"expected an interpreter's path or name, got {shown(value)}"
+    if name == "lora_modules" and not isinstance(value, Mapping):
+        return f"expected adapter folders by name, got {shown(value)}; write `label: {{{name}: {{NAME: FOLDER}}}}`"
     if name == "mode":
         return None if value in MODES else f"{shown(value)} is not a mode; there is {', '.join(MODES)}"
     if name == "replicas":
@@ -115,6 +121,13 @@ def load_problem(load: Mapping[str, Any]) -> tuple[str, str] | None:
     ramp = [name for name in ("ramp_up_strategy", "ramp_up_start_rps", "ramp_up_end_rps") if load.get(name) is not None]
     if ramp and len(ramp) < 3:
         return "a ramp needs ramp_up_strategy, ramp_up_start_rps and ramp_up_end_rps", "such as linear, 1, 10"
+    for name, arrival in (("burstiness", "gamma"), ("burst_size", "burst")):
+        if load.get(name) is not None and load.get("arrival", arrival) not in (None, arrival):
+            return f"{name} has no effect with arrival {load['arrival']}", f"use arrival {arrival}, or leave it out"
+    if load.get("burstiness") is not None and load.get("burst_size") is not None:
+        return "burstiness and burst_size exclude each other", "keep one of them"
+    if load.get("arrival") == "burst" and load.get("burst_size") is None:
+        return "arrival burst needs a burst_size", "such as 8"
     if ramp and load.get("request_rate") is not None:
         return "request_rate and a ramp exclude each other", "keep one of them"
     for name in ("arrival", "burstiness", "burst_size"):

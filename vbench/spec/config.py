@@ -24,20 +24,34 @@ def effective_config(spec: SweepSpec, settings: Mapping[str, Any]) -> dict[str, 
         config["mode"] = spec.mode
     if spec.replicas != 1:
         config["replicas"] = spec.replicas
-    config.update(spec.engine_args)
-    sections = {name: dict(getattr(spec, name)) for name in SECTIONS}
-    for name, value in settings.items():
-        section, dot, key = name.partition(".")
-        if dot and section in sections:
-            sections[section][key] = value
-        else:
-            config[name] = value
+    sections, others = divided(spec, settings)
+    config.update({**spec.engine_args, **others})
     config.setdefault("enable_prefix_caching", False)
     if str(config["model"]).startswith(SHAPE_PREFIX):
         config.setdefault("load_format", "dummy")
         config.setdefault("skip_tokenizer_init", True)
     given = {**sections, "lora_modules": config.get("lora_modules") or spec.lora_modules, "goodput": spec.goodput}
     return {**config, **{name: dict(value) for name, value in given.items() if value}}
+
+
+def divided(spec: SweepSpec, settings: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """The sweep's sections (`calling.SECTIONS`) with a point's settings of their keys put in, and its other settings.
+
+    Environment variables are text, also those that a range gives; one that is null isn't set.
+    """
+    sections = {name: dict(getattr(spec, name)) for name in SECTIONS}
+    others: dict[str, Any] = {}
+    for name, value in settings.items():
+        section, dot, key = name.partition(".")
+        if not dot or section not in sections:
+            others[name] = value
+        elif section != "environment":
+            sections[section][key] = value
+        elif value is None:
+            sections[section].pop(key, None)
+        else:
+            sections[section][key] = str(value)
+    return sections, others
 
 
 def engine_arguments(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -224,7 +224,10 @@ class _Reading:
         sound = {parameter.name for parameter in parameters}
         unsound = [name for name in self.file.parameters if name not in sound]
         # What is said about a parameter that couldn't be read is left unsaid: its own problem comes first.
-        written = {k: v for k, v in self.file.baseline.items() if k.partition(".")[0] not in unsound}
+        written = {
+            key: value for key, value in self.file.baseline.items()
+            if not any(f"{key}.".startswith(f"{name}.") for name in unsound)
+        }  # fmt: skip
         return read_baseline(written, parameters, self.file.engine_args, self.problems)
 
 

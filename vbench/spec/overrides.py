@@ -46,6 +46,9 @@ def _apply(raw: dict[str, Any], key: str, value: Any, top_level: Collection[str]
         if parts[0] == "engine_args" and len(parts) > 1:
             _release(raw, parts[1])
         elif parts[0] == "parameters" and len(parts) > 1:
+            name = key.partition(".")[2]
+            if is_own_parameter(name):
+                parts = ["parameters", name]
             _drop(raw, "engine_args", parts[1])
             _drop_baseline(raw, parts[1])
         elif is_own_parameter(key):
@@ -57,7 +60,11 @@ def _apply(raw: dict[str, Any], key: str, value: Any, top_level: Collection[str]
         path = f"engine_args.{key}"
         _release(raw, parts[0])
     problems.overridden[path] = key
-    _put(raw, path.split(".") if option is None else ["parameters", key], value, key, problems)
+    if option is not None:
+        parts = ["parameters", key]
+    elif path != key:
+        parts = path.split(".")
+    _put(raw, parts, value, key, problems)
 
 
 def _labelled_option(raw: Mapping[str, Any], name: str, value: Any) -> dict[str, Any] | None:

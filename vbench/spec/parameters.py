@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbench.spec.calling import SECTIONS, SHAPE_PREFIX, check_own_value, is_own_parameter
-from vbench.spec.problems import LATER, Problems, shown
+from vbench.spec.problems import Problems, shown
 from vbench.spec.ranges import is_range, read_range
 from vbench.spec.types import Choice, Domain, Option, Parameter, Range, Scalar, is_nested_argument
 from vbench.spec.yaml_lines import plain_scalar
@@ -19,6 +19,8 @@ _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _MANAGED = {
     "disable_log_stats": "vbench keeps the engine's statistics on, because it reads them",
     "prompts": "the prompts are the top-level key prompts",
+    "engine": "all trials of a sweep run the engine that the top-level key engine names",
+    "goodput": "all trials of a sweep are judged by the top-level key goodput",
 }
 
 
@@ -40,9 +42,7 @@ def label_of(value: Scalar) -> str:
 
 def check_argument_name(name: str, path: str, problems: Problems) -> bool:
     """Whether a name may be an engine argument; notes why not."""
-    if name in LATER:
-        problems.add(path, f"{name} is not in this version: {LATER[name]}")
-    elif name in _MANAGED:
+    if name in _MANAGED:
         problems.add(path, f"{name} can't be set here: {_MANAGED[name]}")
     elif "." in name and name.partition(".")[0] in SECTIONS:
         return True  # a key of load, sampling or environment: checked with its values
@@ -171,8 +171,10 @@ class ParameterReader:
 
     def _is_wrong_own(self, path: str, name: str, value: Any) -> bool:
         """Whether a value of one of vbench's own parameters is wrong; notes why."""
-        if not is_own_parameter(name) or isinstance(value, (list, dict)):
+        if not is_own_parameter(name):
             return False
+        if isinstance(value, dict) and set(value) == {"const"}:
+            value = value["const"]
         problem = check_own_value(name, None if is_none(value) else value)
         if problem is not None:
             self.problems.add(path, problem)

@@ -17,8 +17,7 @@ from vbench.spec.suggest import did_you_mean
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-# Keys of the plan that this version can't honour yet: silence or "unknown key" would both mislead.
-LATER: dict[str, str] = {}
+# Values of the plan that this version can't honour yet.
 _LATER_VALUES = {
     "engine": ("vllm-server", "transformers", "llama-cpp", "openai", "simulated", "sglang"),
     "search.method": ("gp", "nsga2", "cmaes", "qmc"),
@@ -131,8 +130,6 @@ def _translate(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
 
 def _unknown_key(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, str]:
     word = str(loc[-1])
-    if len(loc) == 1 and word in LATER:
-        return f"{word} is not in this version: {LATER[word]}", ""
     known = [info.alias or name for name, info in _model_at(loc[:-1], model).model_fields.items()]
     near = did_you_mean(word, known)
     if not near:

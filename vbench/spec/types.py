@@ -59,8 +59,9 @@ class Option:
 
     @property
     def recorded(self) -> Scalar:
-        """How records name it: by its value where that says it all (16, true), by its label otherwise."""
-        return self.label if self.value is None or self.settings else self.value
+        """How records name it: by its value where that says it all (16, true), by its label otherwise. A text's label
+        is that text, and stays what it is where the value is a path that was made of it."""
+        return self.label if self.value is None or self.settings or isinstance(self.value, str) else self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class Choice:
     def label_of(self, recorded: Scalar) -> str:
         """The label behind what a record holds (`Option.recorded`), or a label itself; raises KeyError."""
         for option in self.options:
-            if recorded == option.label or (type(recorded) is type(option.recorded) and recorded == option.recorded):
+            if recorded == option.label or (type(recorded) is type(option.value) and recorded == option.value):
                 return option.label
         raise KeyError(str(recorded))
 

@@ -13,6 +13,7 @@ from vbench.execution.machine import machine_facts, vbench_version
 from vbench.progress import Listener
 from vbench.prompts.prompt_set import write_jsonl
 from vbench.records import runs
+from vbench.records.redaction import text_without_secrets
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
 from vbench.search.make import planned_trials
@@ -77,14 +78,14 @@ def _what_changed(facts: Mapping[str, Any], prepared: Prepared) -> str:
 def _without_secrets(override: str) -> str:
     """Environment variables may hold tokens, and results are made to be shown to others."""
     key, equals, _ = override.partition("=")
-    return f"{key}{equals}***" if key.strip().partition(".")[0] == "environment" else override
+    return f"{key}{equals}***" if "environment" in key.strip().split(".")[:2] else override
 
 
 def _create(prepared: Prepared, results_root: Path, overrides: Sequence[str]) -> RunFolder:
     """Make the folder; `run.json` is written last, so a folder without it was never started."""
     spec = prepared.spec
     run = runs.create(results_root, spec.name, datetime.now(UTC))
-    runs.write_bytes_atomic(run.sweep_yaml, spec.text.encode())
+    runs.write_bytes_atomic(run.sweep_yaml, text_without_secrets(spec.text).encode())
     write_jsonl(prepared.prompt_set, run.prompts_jsonl)
     runs.write_json_atomic(run.machine_json, machine_facts(prepared.interpreter, spec.engine, prepared.description))
     runs.write_json_atomic(

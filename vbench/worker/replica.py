@@ -52,6 +52,7 @@ class _Replica:
         self.engine = engine
         self.is_forked = is_forked
         self.prompts: List[Any] = []
+        self.work = Work({})
         self.result: Optional[PassResult] = None
         _ALIVE.append(engine)
 
@@ -69,7 +70,9 @@ class _Replica:
 
     def generate(self, work: Dict[str, Any]) -> Dict[str, Any]:
         begin_t, clock_start = time.monotonic(), self.engine.clock()
-        self.result = self.engine.generate(self.prompts, Work(work))
+        if self.work.as_request() != work:  # the same object in every pass: an engine keeps what it made of it
+            self.work = Work(work)
+        self.result = self.engine.generate(self.prompts, self.work)
         return {"begin_t": begin_t, "end_t": time.monotonic(), "clock_s": self.engine.clock() - clock_start}
 
     def collect(self) -> Dict[str, Any]:

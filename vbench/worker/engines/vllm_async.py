@@ -20,7 +20,6 @@ from .vllm_compat import engine_config
 from .vllm_decoding import is_beam_search, lora_requests, sampling_params
 from .vllm_facts import facts_of
 
-_RESET_PATIENCE_S = 5.0
 # (module, class), newest first.
 _CLASSES = (("vllm.v1.engine.async_llm", "AsyncLLM"), ("vllm.engine.async_llm_engine", "AsyncLLMEngine"))
 # Those that `AsyncEngineArgs` doesn't turn from a dict itself.
@@ -116,9 +115,9 @@ class VllmAsync(Engine):
         self._run(self._reset())
 
     async def _reset(self) -> None:
-        # Refused while a finished request's blocks are still being given back: a step later at most.
-        deadline = time.monotonic() + _RESET_PATIENCE_S
-        while await self._engine.reset_prefix_cache() is False:
+        deadline = time.monotonic() + common.RESET_PATIENCE_S
+        reset = getattr(self._engine, "reset_prefix_cache", None)  # from 0.7
+        while reset is not None and await reset() is False:
             if time.monotonic() > deadline:
                 raise RuntimeError("the engine could not reset its prefix cache")
             await asyncio.sleep(0.01)

@@ -39,6 +39,8 @@ _COUNTERS = {
     "vllm:spec_decode_num_accepted_tokens": "spec_decode_num_accepted_tokens",
 }
 _WEIGHTS = struct.Struct("<QQ")  # pid, bytes
+# A reset of the prefix cache is refused while a finished request's blocks are being given back: a step at most.
+RESET_PATIENCE_S = 5.0
 
 platform = vllm_compat.platform
 
@@ -78,7 +80,8 @@ def set_environment(wanted: Dict[str, str]) -> List[str]:
 
 def parallel_environment(engine_args: Dict[str, Any]) -> Dict[str, str]:
     """What several ranks need on a CPU."""
-    if int(engine_args.get("tensor_parallel_size") or 1) > 1:
+    ranks = [int(engine_args.get(name) or 1) for name in ("tensor_parallel_size", "pipeline_parallel_size")]
+    if ranks[0] * ranks[1] > 1:
         return {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}  # `auto` wants one NUMA node per rank
     return {}
 

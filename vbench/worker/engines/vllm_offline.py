@@ -6,6 +6,7 @@ Sources: vLLM's `EngineArgs`, `LLM` and `RequestOutput.metrics` (RequestStateSta
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List
 
 from . import vllm_common as common
@@ -86,8 +87,11 @@ class VllmOffline(Engine):
         reset = getattr(self._llm, "reset_prefix_cache", None) or getattr(
             self._llm.llm_engine, "reset_prefix_cache", None
         )
-        if reset is not None:
-            reset()
+        deadline = time.monotonic() + common.RESET_PATIENCE_S
+        while reset is not None and reset() is False:  # None: a version that doesn't say
+            if time.monotonic() > deadline:
+                raise RuntimeError("the engine could not reset its prefix cache")
+            time.sleep(0.01)
 
     def close(self) -> None:
         # Ranks and engine cores in other processes are told to end; an engine in this process ends with it, a second

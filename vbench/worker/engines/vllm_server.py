@@ -21,7 +21,6 @@ from .vllm_server_metrics import cache_facts, counters_of
 from .vllm_server_process import ServerProcess
 from .vllm_server_requests import Fields, bodies, fields_of
 
-_RESET_PATIENCE_S = 5.0
 _DEATH_PATIENCE_S = 1.0
 
 
@@ -137,8 +136,7 @@ class VllmServer(Engine):
         return counters_of(self._call("GET", "/metrics"))
 
     def reset_prefix_cache(self) -> None:
-        # Refused while a finished request's blocks are still being given back: a step later at most.
-        deadline = time.monotonic() + _RESET_PATIENCE_S
+        deadline = time.monotonic() + common.RESET_PATIENCE_S
         while True:
             try:
                 answer = self._call("POST", "/reset_prefix_cache")

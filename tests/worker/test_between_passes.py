@@ -1,0 +1,80 @@
+"""What is made once for all passes of a trial, and what must have happened before the next one begins."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vbench.worker.engines import vllm_common
+from vbench.worker.engines.base import PassResult, Work
+from vbench.worker.engines.fake import FakeEngine
+from vbench.worker.engines.vllm_decoding import sampling_params
+from vbench.worker.engines.vllm_offline import VllmOffline
+from vbench.worker.replica import _Replica
+
+
+class Remembering(FakeEngine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Work] = []
+
+    def generate(self, prompts: list[Any], work: Work) -> PassResult:
+        self.asked.append(work)
+        return super().generate(prompts, work)
+
+
+def test_a_replica_asks_its_engine_for_the_same_work_in_every_pass() -> None:
+    """In server mode the bodies of the requests are kept with it: writing them down isn't to be timed."""
+    engine = Remembering()
+    replica = _Replica(engine, is_forked=True)
+    replica.prepare([{"prompt_token_ids": [1, 2]}])
+    for tokens in (4, 4, 5):
+        replica.generate(Work({"output_tokens": tokens}).as_request())
+
+    first, second, other = engine.asked
+    assert first is second
+    assert (first.output_tokens, other.output_tokens) == (4, 5)
+
+
+def test_the_names_of_sampling_settings_are_asked_once_not_for_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    class SamplingParams:
+        def __init__(self, temperature: float, max_tokens: int, ignore_eos: bool) -> None:
+            self.max_tokens = max_tokens
+
+    asked: list[object] = []
+    signature = inspect.signature
+
+    def counted(kind: Callable[..., Any]) -> inspect.Signature:
+        asked.append(kind)
+        return signature(kind)
+
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=SamplingParams))
+    monkeypatch.setattr(inspect, "signature", counted)
+    made = sampling_params(Work({"output_lengths": [3, 5, 7]}), 3)
+
+    assert [one.max_tokens for one in made] == [3, 5, 7]
+    assert asked == [SamplingParams]
+
+
+class TestOfflineReset:
+    def engine(self, answers: list[Any]) -> VllmOffline:
+        made = VllmOffline()
+        made._llm = SimpleNamespace(reset_prefix_cache=lambda: answers.pop(0) if len(answers) > 1 else answers[0])
+        return made
+
+    @pytest.mark.parametrize("answers", [[True], [None], [False, False, True]])
+    def test_is_tried_again_until_it_is_done(self, answers: list[Any]) -> None:
+        self.engine(answers).reset_prefix_cache()
+
+        assert len(answers) == 1
+
+    def test_that_is_refused_for_good_ends_the_trial(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(vllm_common, "RESET_PATIENCE_S", 0.02)
+
+        with pytest.raises(RuntimeError, match="could not reset its prefix cache"):
+            self.engine([False]).reset_prefix_cache()
