@@ -157,7 +157,7 @@ class TestFailures:
         ran = trials(engine_args={"max_num_sequences": 4})
 
         (error,) = ran.raw.of("error")
-        assert (error["phase"], error["type"]) == ("load", "TypeError")
+        assert (error["phase"], error["type"]) == ("load", "UnsupportedArgument")
         assert (ran.outcome, ran.failure_class) == (Outcome.INFEASIBLE, "unknown_argument")
         assert "max_num_sequences" in ran.why.evidence
 
