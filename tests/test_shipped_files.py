@@ -17,7 +17,7 @@ from vbench.spec.loader import load_spec
 
 ROOT = Path(__file__).parent.parent
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
-EXAMPLES = sorted(path.parent for path in (ROOT / "results" / "demo-example").glob("*/trials.jsonl"))
+EXAMPLES = sorted(path.parent for path in (ROOT / "results").glob("*-example/*/trials.jsonl"))
 
 
 def test_there_are_sweeps_and_an_example() -> None:

@@ -16,9 +16,9 @@ import pytest
 
 from tests.execution.bench import wait_until
 from vbench.errors import MachineError
-from vbench.execution import leftovers
+from vbench.execution import leftovers, trial_record
 from vbench.execution.interpreters import find_interpreter
-from vbench.execution.runner import OnEvent
+from vbench.execution.runner import OnEvent, RawTrial
 from vbench.execution.trial_record import Judging
 from vbench.execution.trials import TrialRunner, log_tail
 from vbench.outcome import Outcome
@@ -281,3 +281,11 @@ def test_on_a_cpu_each_engine_of_several_has_a_card_of_its_own(tmp_path: Path) -
     assert record.outcome is Outcome.OVER_BUDGET
     assert record.failure is not None
     assert "over the budget of 2.0 MiB" in record.failure.evidence
+
+
+def test_facts_are_stored_with_short_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = RawTrial(started_t=0.0, how="cold")
+    raw.messages.append({"event": "engine", "facts": {"speculative_model": str(tmp_path / "draft"), "notes": ["a"]}})
+
+    assert trial_record._facts(raw, "") == ({"speculative_model": "draft"}, ["a"])

@@ -172,7 +172,8 @@ def _facts(raw: RawTrial, log_text: str) -> tuple[dict[str, Any], list[str]]:
     said = raw.of("engine")
     own = said[-1].get("facts", {}) if said else {}
     facts = {**facts_in(log_text), **{name: value for name, value in own.items() if value is not None}}
-    return facts, facts.pop("notes", [])
+    notes = facts.pop("notes", [])
+    return displayed(facts), notes  # a draft model's folder among them: records are made to be shown
 
 
 def _prompts(prompts: PromptSet, passes: list[Pass]) -> PromptSetFacts:
