@@ -13,7 +13,7 @@ import pytest
 
 from tests.execution.bench import Bench, How, pid_of, read_pid_link
 from vbench.execution import leftovers
-from vbench.execution.interpreters import WORKER_ENTRY
+from vbench.execution.worker_question import WORKER_ENTRY
 from vbench.outcome import Outcome
 
 BOTH = pytest.mark.parametrize("how", ["fork", "cold"])

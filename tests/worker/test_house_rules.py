@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import vbench
-from vbench.execution.interpreters import WORKER_ENTRY
+from vbench.execution.worker_question import WORKER_ENTRY
 
 PACKAGE = Path(vbench.__file__).parent
 WORKER = WORKER_ENTRY.parent

@@ -12,14 +12,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vbench.errors import MachineError
+from vbench.execution.worker_question import WORKER_ENTRY, ask_worker, last_line
 
-WORKER_ENTRY = Path(__file__).parent.parent / "worker" / "__main__.py"
 _IDENTIFY_TIMEOUT_S = 30
 _DESCRIBE_TIMEOUT_S = 300
 _INSTALL_HINT = {
@@ -54,7 +53,7 @@ def find_interpreter(python: str | None, engine: str) -> Interpreter:
         if not isinstance(answer, dict) or "engines" not in answer:
             raise ValueError(f"it answered {done.stdout[:80]!r}")
     except subprocess.CalledProcessError as error:
-        raise MachineError(f"{path} doesn't run as a Python 3.8 or newer: {_last_line(error.stderr)}") from error
+        raise MachineError(f"{path} doesn't run as a Python 3.8 or newer: {last_line(error.stderr)}") from error
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise MachineError(f"{path} could not be asked what it holds: {error}") from error
     held = answer["engines"].get(engine)
@@ -108,29 +107,12 @@ def cached_description(interpreter: Interpreter, engine: str) -> dict[str, Any] 
 
 
 def _describe(interpreter: Interpreter, engine: str) -> dict[str, Any]:
-    with tempfile.TemporaryFile() as answers:  # not a pipe: an answer may be longer than a pipe holds unread
-        try:
-            done = subprocess.run(
-                [interpreter.path, str(WORKER_ENTRY), "describe", engine, str(answers.fileno())],
-                pass_fds=[answers.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_DESCRIBE_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise MachineError(f"{interpreter.path}: importing {engine} took over {_DESCRIBE_TIMEOUT_S} s") from error
-        answers.seek(0)
-        line = answers.readline()
     try:
-        answer: dict[str, Any] = json.loads(line)
-    except ValueError:
-        answer = {}
+        answer, last = ask_worker(interpreter.path, ["describe", engine], _DESCRIBE_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise MachineError(f"{interpreter.path}: importing {engine} took over {_DESCRIBE_TIMEOUT_S} s") from error
     if answer.get("event") != "description":
-        reason = answer.get("message") or _last_line(done.stdout)
+        reason = answer.get("message") or last
         raise MachineError(f"{engine} can't be imported by {interpreter.path}: {reason}")
     return answer
 
@@ -153,8 +135,3 @@ def _write_cache(cache: Path, description: dict[str, Any]) -> None:
         temporary.replace(cache)
     except OSError:
         pass  # a home that can't be written costs the next start a few seconds, nothing else
-
-
-def _last_line(text: str | None) -> str:
-    lines = [line for line in (text or "").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vbench.errors import MachineError
-from vbench.execution.interpreters import WORKER_ENTRY, Interpreter
+from vbench.execution.interpreters import Interpreter
 from vbench.execution.leftovers import RUN_MARK
+from vbench.execution.worker_question import WORKER_ENTRY
 
 _MAX_PACKET = 1 << 20
 _STOP_GRACE_S = 5.0

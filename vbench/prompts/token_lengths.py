@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import MachineError
-from vbench.execution.interpreters import WORKER_ENTRY
+from vbench.execution.worker_question import ask_worker
 from vbench.prompts.reading import canonical, content_digest
 
 _TIMEOUT_S = 600
@@ -47,35 +47,18 @@ def token_lengths(items: Sequence[Mapping[str, Any]], model: str, python: str | 
 
 def _count(items: Sequence[Mapping[str, Any]], model: str, python: str | None) -> list[int]:
     path = _interpreter(python)
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as answers:
+    with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prompts.jsonl"
         file.write_text("".join(f"{canonical(item)}\n" for item in items), encoding="ascii")
         try:
-            done = subprocess.run(
-                [path, str(WORKER_ENTRY), "count-tokens", str(answers.fileno())],
-                pass_fds=[answers.fileno()],
-                input=json.dumps({"tokenizer": model, "file": str(file)}),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
+            answer, last = ask_worker(path, ["count-tokens"], _TIMEOUT_S, {"tokenizer": model, "file": str(file)})
         except subprocess.TimeoutExpired as error:
             raise MachineError(f"{path}: counting the tokens took over {_TIMEOUT_S} s") from error
         except OSError as error:
             raise MachineError(f"{path} can't be started: {error.strerror}") from error
-        answers.seek(0)
-        line = answers.readline()
-    try:
-        answer: dict[str, Any] = json.loads(line)
-    except ValueError:
-        answer = {}
     counts = answer.get("counts")
     if not _are_counts(counts, len(items)):
-        last = [one for one in done.stdout.splitlines() if one.strip()][-1:]
-        reason = " ".join(str(answer.get("message") or "".join(last) or "it said nothing").split())
+        reason = " ".join(str(answer.get("message") or last).split())
         raise MachineError(f"tokens can't be counted with the tokenizer of {model} in {path}: {reason[:300]}")
     return list(counts or ())
 
