@@ -200,6 +200,10 @@ def test_empty_process_list_of_a_filling_device_is_unknown_not_nothing(probe: Pr
     filled = f"nvmlDeviceGetMemoryInfo_v2 - 3 0 {T4_TOTAL} {T4_RESERVED} {6 * GIB}"
     said = probe(empty, filled, reads=2)
     assert [one["gpus"][0]["tree_bytes"] for one in said["samples"]] == [0, None]
+    assert said["warnings"] == []  # memory and list are two calls: a process may have ended between them
+    said = probe(empty, filled, reads=5)
+    assert [one["gpus"][0]["tree_bytes"] for one in said["samples"]] == [0] + [None] * 4
+    assert len(said["warnings"]) == 1
 
 
 def test_what_vbench_holds_is_neither_the_trials_nor_foreign(probe: Probe) -> None:

@@ -22,6 +22,7 @@ from vbench.units import MIB
 
 GPU_SAMPLE_INTERVAL_S = 0.06  # about 15 Hz with the reading itself: an allocation's peak lasts longer than that
 _UNLISTED_BYTES = 64 * MIB  # a device that took this much while its process list stayed empty isn't listing
+_UNLISTED_READINGS = 3  # in a row: memory and list are two calls, and a process can end or begin between them
 
 
 class HostMemory(Protocol):
@@ -80,14 +81,16 @@ class GpuSource:
         self._own: set[int] = set()
         self._foreign: set[int] = set()
         self._first_used: dict[int, int] = {}
-        self._unlisted: set[int] = set()
+        self._unlisted: dict[int, int] = {}
+        """How many readings in a row had a list that can't be ours, by GPU index; at most `_UNLISTED_READINGS`."""
 
     @property
     def warnings(self) -> list[str]:
         """What of the split by process couldn't be known, one line for all GPUs concerned."""
-        if not self._unlisted:
+        unlisted = [one.label for one in self._devices if self._unlisted.get(one.index, 0) >= _UNLISTED_READINGS]
+        if not unlisted:
             return []
-        which = ", ".join(device.label for device in self._devices if device.index in self._unlisted)
+        which = ", ".join(unlisted)
         return [
             f"{which}: the processes on it can't be told apart from here (a container without the host's pids?): "
             "memory is the whole device's, and foreign processes can't be named"
@@ -148,8 +151,9 @@ class GpuSource:
         else:
             taken = (reading.used_bytes or 0) - self._first_used.get(reading.index, 0)
             is_listed = taken < _UNLISTED_BYTES
-        if not is_listed:
-            self._unlisted.add(reading.index)
+        in_a_row = self._unlisted.get(reading.index, 0)
+        if in_a_row < _UNLISTED_READINGS:
+            self._unlisted[reading.index] = 0 if is_listed else in_a_row + 1
         return is_listed
 
 
