@@ -18,6 +18,8 @@ class Outcome(StrEnum):
     """GPU or host memory ran out, at start-up or later."""
     OVER_BUDGET = "over_budget"
     """Measured, but the peak passed the memory budget."""
+    PRUNED = "pruned"
+    """Stopped early, as it could no longer catch the best so far (`TrialRecord.stopped` says how that was known)."""
     TIMED_OUT = "timed_out"
     """A deadline (load, pass, close) passed."""
     CRASHED = "crashed"

@@ -32,6 +32,7 @@ def trial_request(
         "prompts_file": str(prompts_file.resolve()),
         "output_tokens": prompt_set.output_tokens,
         "max_tokens": prompt_set.max_tokens,
+        "probe_prompts": spec.search.probe_prompts,
         "warmup_passes": measure.warmup_passes,
         "passes": measure.passes,
         "max_seconds": measure.max_seconds,

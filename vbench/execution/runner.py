@@ -20,8 +20,10 @@ from typing import Any, Literal
 from vbench.execution import leftovers
 from vbench.execution.keeper_client import Exit, Keeper, KeeperGone
 from vbench.execution.memory import MemorySample, MemorySampler, MemorySource, ProcessTreeMemory, kernel_oom_kills
+from vbench.execution.stopping import Stopper
 from vbench.hardware.gpu_samples import GPU_SAMPLE_INTERVAL_S, GpuSample, GpuSource
 from vbench.hardware.gpu_trial import wait_for_release
+from vbench.records.record import Stopped
 from vbench.spec.types import Deadlines
 
 _TERM_GRACE_S = 3.0
@@ -47,6 +49,8 @@ class RawTrial:
     """None when the process could not be made to end."""
     timed_out: str | None = None
     """The deadline that passed: `load`, `pass` or `close`."""
+    stopped: Stopped | None = None
+    """Set where the stopper's limit of a phase passed."""
     samples: list[MemorySample] = field(default_factory=list)
     memory_source: str = ""
     gpu_samples: list[GpuSample] = field(default_factory=list)
@@ -71,11 +75,12 @@ def run_trial(
     log: Path, run_uid: str, on_event: OnEvent,
     source_for: Callable[[int, int | None], MemorySource] = ProcessTreeMemory,
     kept_pids: Collection[int] = (),
+    stopper: Stopper | None = None,
 ) -> RawTrial:  # fmt: skip
     """Start the trial, watch it to its end, clean up after it. Raises only what interrupts vbench itself.
 
     `source_for` makes the memory source from the trial's pid and, of a forked trial, its keeper's. `kept_pids` are the
-    run's own processes that outlive the trial.
+    run's own processes that outlive the trial. `stopper` may end it early.
     """
     temp_folder = leftovers.make_temp_folder(run_uid)
     environment = {**request.get("environment", {}), "TMPDIR": str(temp_folder)}
@@ -94,7 +99,7 @@ def run_trial(
                 os.close(write_fd)
         source = source_for(pid, keeper.pid if how == "fork" else None)
         with _sampling(source, raw) as sampler:
-            _Watch(keeper, trial_id, pid, read_fd, raw, deadlines, on_event, sampler).run()
+            _Watch(keeper, trial_id, pid, read_fd, raw, deadlines, on_event, sampler, stopper).run()
             kept = [keeper.pid, *kept_pids]
             raw.leftovers = leftovers.kill_marked(run_uid, excluding=kept, grace_s=_LEAVE_GRACE_S)
             if isinstance(source, GpuSource):
@@ -129,7 +134,7 @@ class _Watch:
 
     def __init__(
         self, keeper: Keeper, trial_id: int, pid: int, read_fd: int, raw: RawTrial, deadlines: Deadlines,
-        on_event: OnEvent, sampler: MemorySampler,
+        on_event: OnEvent, sampler: MemorySampler, stopper: Stopper | None = None,
     ) -> None:  # fmt: skip
         self.keeper, self.trial_id, self.pid, self.read_fd, self.raw = keeper, trial_id, pid, read_fd, raw
         self.on_event = on_event
@@ -138,6 +143,8 @@ class _Watch:
         self.buffer = b""
         self.is_pipe_open = True
         self.sampler = sampler
+        self.stopper = stopper
+        self.may_stop: tuple[float, str, int, float] | None = None  # when, in which phase, its index, its begin
         fcntl.fcntl(read_fd, fcntl.F_SETFL, os.O_NONBLOCK)
 
     def run(self) -> None:
@@ -161,7 +168,13 @@ class _Watch:
                 self.raw.timed_out = self.deadline_name
                 self._end_early(signal.SIGTERM)
                 return
-            self._turn(self.deadline - time.monotonic())
+            if self.may_stop is not None and time.monotonic() >= self.may_stop[0]:
+                self._stop(*self.may_stop[1:])
+                if self.raw.stopped is not None:
+                    return
+                continue
+            until = self.deadline if self.may_stop is None else min(self.deadline, self.may_stop[0])
+            self._turn(until - time.monotonic())
         self._read_pipe()
 
     def _turn(self, timeout_s: float) -> None:
@@ -207,6 +220,10 @@ class _Watch:
         if message["event"] == "phase":
             self.sampler.poke()
             self._set_deadline(_DEADLINE_OF.get(str(message.get("name")), "pass"))
+            self._set_limit(message)
+        elif message["event"] == "pass" and self.stopper is not None:
+            self.may_stop = None
+            self.stopper.passed(message)
         elif message["event"] in ("done", "error"):
             self.deadline_name, self.deadline = "close", time.monotonic() + _EXIT_GRACE_S
         self.on_event(message)
@@ -215,6 +232,24 @@ class _Watch:
         if name == "load":
             return  # one deadline from the trial's start to a ready engine
         self.deadline_name, self.deadline = name, time.monotonic() + self.limits[name]
+
+    def _set_limit(self, message: dict[str, Any]) -> None:
+        """From when on the stopper wants this phase ended."""
+        self.may_stop = None
+        if self.stopper is None or message["name"] not in ("probe", "warmup", "pass"):
+            return
+        phase, index, begin = str(message["name"]), int(message.get("index", 0)), float(message["t"])
+        limit_s = self.stopper.limit_s(phase, index)
+        if limit_s is not None:
+            self.may_stop = (begin + limit_s, phase, index, begin)
+
+    def _stop(self, phase: str, index: int, begin: float) -> None:
+        assert self.stopper is not None
+        self._read_pipe()  # the pass may have ended just now
+        if self.may_stop is not None and self.may_stop[1:3] == (phase, index):
+            self.may_stop = None
+            self.raw.stopped = self.stopper.stopped(phase, index, time.monotonic() - begin)
+            self._end_early(signal.SIGTERM)
 
     def _end_early(self, first: signal.Signals) -> None:
         """Ask the group to end, then make it; its last words are still read."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from vbench.emulation.apply import Passed, as_it_is
 from vbench.execution import verdict
@@ -20,14 +20,12 @@ from vbench.hardware.gpu_trial import Reserved, TrialGpus
 from vbench.metrics import measure
 from vbench.outcome import Outcome
 from vbench.prompts.prompt_set import PromptSet
-from vbench.records.record import EngineFacts, Failure, Pass, PromptSetFacts, TrialRecord
+from vbench.records.record import EngineFacts, Failure, Origin, Pass, PromptSetFacts, TrialRecord
 from vbench.records.redaction import without_secrets
 from vbench.records.runs import RunFolder
 from vbench.spec.config import displayed, displayed_path
 from vbench.spec.space import Point, recorded_parameters
 from vbench.spec.types import SweepSpec
-
-Origin = Literal["baseline", "search", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +91,7 @@ def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
             "hardware": _hardware(around, raw.memory_source),
             "environment": _environment(tried, raw.how, [*engine_notes, *tried.notes]),
             "phases": phases,
+            "stopped": raw.stopped if outcome is Outcome.PRUNED else None,
             "warnings": [*warnings, *engine_doubts(tried.config, facts, log_text), *gpu_warnings],
             "duration_s": round(raw.ended_t - raw.started_t, 6),
         }

@@ -17,12 +17,13 @@ from vbench.execution.memory import MemorySource, ProcessTreeMemory, UnmeasuredM
 from vbench.execution.named_interpreters import NamedInterpreter
 from vbench.execution.request import request_notes, trial_request
 from vbench.execution.runner import OnEvent, RawTrial, run_trial
-from vbench.execution.trial_record import Judging, Origin, Surroundings, Tried, record_of, record_without_engine
+from vbench.execution.stopping import Stopper
+from vbench.execution.trial_record import Judging, Surroundings, Tried, record_of, record_without_engine
 from vbench.hardware.gpu_trial import TrialGpus
 from vbench.outcome import Outcome
 from vbench.planner.dummy_model import model_folder
 from vbench.prompts.prompt_set import PromptSet
-from vbench.records.record import TrialRecord
+from vbench.records.record import Origin, TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.spec.config import effective_config
 from vbench.spec.space import Point
@@ -70,7 +71,9 @@ class TrialRunner:
         if interpreter is not None:
             self._keeper(interpreter, config.get("environment", {}))
 
-    def run(self, number: int, point: Point, origin: Origin, on_event: OnEvent) -> TrialRecord:
+    def run(
+        self, number: int, point: Point, origin: Origin, on_event: OnEvent, stopper: Stopper | None = None
+    ) -> TrialRecord:
         """Its record; an engine's failure is one too. Raises MachineError when what `reserved` held has gone."""
         config = effective_config(self.spec, point.settings)
         tried = Tried(
@@ -82,15 +85,15 @@ class TrialRunner:
             return record_without_engine(tried, self._around, str(named.problem))
         if named is not None and named.interpreter is not None:
             tried.interpreter = named.interpreter
-        return self._run(tried, on_event)
+        return self._run(tried, on_event, stopper)
 
-    def _run(self, tried: Tried, on_event: OnEvent) -> TrialRecord:
+    def _run(self, tried: Tried, on_event: OnEvent, stopper: Stopper | None) -> TrialRecord:
         environment = tried.config.get("environment", {})
         keeper = self._keeper(tried.interpreter, environment)
         if not keeper.can_fork and self.spec.worker_start == "fork":
             raise MachineError(f"worker_start: fork isn't possible here: {keeper.fork_blocker}; use auto or cold")
         how: Literal["fork", "cold"] = "fork" if keeper.can_fork else "cold"
-        raw = self._attempt(keeper, how, tried, on_event)
+        raw = self._attempt(keeper, how, tried, on_event, stopper)
         record = self._record(tried, raw, keeper)
         if not self._deserves_cold_retry(raw, record, keeper):
             return record
@@ -98,7 +101,7 @@ class TrialRunner:
         tried.notes.append(f"started cold after a {started} start ended as {record.outcome} ({_reason(record)})")
         # A new keeper, where the old one died, imports the engine too: the trials to come are to fork again.
         keeper = self._keeper(tried.interpreter, environment)
-        second = self._record(tried, self._attempt(keeper, "cold", tried, on_event), keeper)
+        second = self._record(tried, self._attempt(keeper, "cold", tried, on_event, stopper), keeper)
         # What the first attempt took was spent too; everything else is the second's.
         return second.model_copy(update={"duration_s": (record.duration_s or 0.0) + (second.duration_s or 0.0)})
 
@@ -111,7 +114,9 @@ class TrialRunner:
             return False
         return record.outcome is Outcome.CRASHED or raw.timed_out == "load"
 
-    def _attempt(self, keeper: Keeper, how: Literal["fork", "cold"], tried: Tried, on_event: OnEvent) -> RawTrial:
+    def _attempt(
+        self, keeper: Keeper, how: Literal["fork", "cold"], tried: Tried, on_event: OnEvent, stopper: Stopper | None
+    ) -> RawTrial:
         given, reserved = self.judging.passed(tried.config), self.judging.reserved
         model = model_folder(str(tried.config["model"]), tried.config.get("quantization"), self.run_folder.path)
         request = trial_request(
@@ -122,7 +127,7 @@ class TrialRunner:
         raw = run_trial(
             keeper, trial_id=tried.number, how=how, request=request, deadlines=self.spec.deadlines,
             log=self.run_folder.log(tried.number), run_uid=self.run_uid, on_event=on_event, source_for=self._source,
-            kept_pids=[*reserved.pids, *self._keepers.pids],
+            kept_pids=[*reserved.pids, *self._keepers.pids], stopper=stopper,
         )  # fmt: skip
         reserved.check()  # what was measured while it went isn't the card's either: no record, tried again
         return raw

@@ -39,6 +39,8 @@ def judge(
         evidence = f"process {phase} could not be ended, not even by SIGKILL"
         return (*_failed(Outcome.CRASHED, "unkillable", evidence, "look for a stuck driver or disk", phase), passes)
     dones, errors = raw.of("done"), raw.of("error")
+    if raw.stopped is not None and not dones:
+        return Outcome.PRUNED, None, passes
     if raw.timed_out is not None and not dones:
         return (*_timed_out(raw, deadlines, phase, log_text), passes)
     if errors:
@@ -197,7 +199,7 @@ def _passes(raw: RawTrial, num_prompts: int) -> tuple[list[Pass], str | None]:
             )
         except (KeyError, TypeError, ValueError) as error:
             return passes, f"a pass is malformed: {type(error).__name__}: {error}"
-        problem = _unsound(one, num_prompts)
+        problem = _unsound(one, num_prompts if one.kind != "probe" else len(one.requests.output_tokens))
         if problem is not None:
             return passes, problem
         passes.append(one)

@@ -21,6 +21,11 @@ from vbench.outcome import Outcome
 SCHEMA_VERSION = 1
 
 
+Origin = Literal["baseline", "search", "random", "final", "interference", "run"]
+"""Who asked for a trial: the sweep's baseline, its search, the random arm, the finals, the check whether trials side by
+side disturb each other; or there is nothing to search (`run`)."""
+
+
 class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
@@ -53,10 +58,10 @@ class Requests(_Stored):
 
 
 class Pass(_Stored):
-    """One traversal of the prompt set. Warm-up passes are kept and marked, and count in no summary."""
+    """One traversal of the prompt set (`probe`: of a few of its prompts). Only timed ones count in a summary."""
 
     index: int
-    kind: Literal["warmup", "timed"]
+    kind: Literal["probe", "warmup", "timed"]
     start_s: float
     duration_s: float
     requests: Requests
@@ -67,8 +72,8 @@ class Pass(_Stored):
 
 
 class Phase(_Stored):
-    """A stretch of the trial: start, import, load, warmup, pass, close, and after_close (waiting for the GPUs' memory).
-    `index` counts within a name."""
+    """A stretch of the trial: start, import, load, probe, warmup, pass, close, and after_close (waiting for the GPUs'
+    memory). `index` counts within a name."""
 
     name: str
     index: int = 0
@@ -103,13 +108,29 @@ class PromptSetFacts(_Stored):
     """Total prompt tokens as the engine counted them."""
 
 
+class Stopped(_Stored):
+    """Why a trial was stopped early (`search.early_stop` has the rule). The trial's objective value is estimated to be
+    no better than `bound`, at that error rate."""
+
+    phase: str
+    """In which: probe, warmup or pass."""
+    index: int = 0
+    after_s: float
+    """Seconds of that phase until the stop."""
+    bound: float
+    """In the objective's own unit."""
+    incumbent_trial: int
+    incumbent_value: float
+    error_rate: float
+
+
 class TrialRecord(_Stored):
     """One trial, as stored."""
 
     schema_version: int = SCHEMA_VERSION
     trial: int
     """Counts from 0 within a run; the baseline, where there is one, is trial 0."""
-    origin: Literal["baseline", "search", "run"] = "search"
+    origin: Origin = "search"
     config: dict[str, Any]
     """The full effective parameters: `engine`, `model` and every engine argument passed, under vLLM's names."""
     parameters: dict[str, Any]
@@ -117,6 +138,10 @@ class TrialRecord(_Stored):
     a plain option by its value, one that carries settings (and `none`) by its label."""
     outcome: Outcome
     failure: Failure | None = None
+    stopped: Stopped | None = None
+    """Of a pruned trial; null else."""
+    repeat_of: int | None = None
+    """The trial whose configuration this one measures again (a final, an interference check)."""
     measurements: dict[str, Any] = Field(default_factory=dict)
     """By metric name (`vbench.metrics`): a number, null, or for latencies `{mean, p50, p90, p95, p99}`."""
     constraint_violations: dict[str, float] = Field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vbench.records.record import TrialRecord
@@ -14,15 +15,32 @@ IsAllowed = Callable[[Point], bool]
 """Whether a point may be tried: not tried before, and within the constraints on parameters."""
 
 
-class Searcher(Protocol):
-    """A search method. `ask` depends only on the seed, the trial's number and what was told, never on the process's
-    history, so a resumed run asks what the uninterrupted one would have asked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """One question to a searcher."""
 
-    def ask(self, number: int, is_allowed: IsAllowed) -> Point | None:
-        """The point for trial `number`; None when nothing allowed is left."""
+    number: int
+    """Of the trial that is to be: with the seed it decides every random choice."""
+    is_allowed: IsAllowed
+    running: Sequence[Point] = ()
+    """Trials that run beside this one and haven't been told yet."""
+    is_cheap: IsAllowed | None = None
+    """Whether a point would be served by the engine that is alive, so that its start costs nothing; None: none is."""
+
+
+class Searcher(Protocol):
+    """A search method. `ask` depends only on the seed, the question and what was told, never on the process's history,
+    so a resumed run asks what the uninterrupted one would have asked."""
+
+    def ask(self, asking: Asking) -> Point | None:
+        """The point for that trial; None when nothing allowed is left."""
 
     def tell(self, record: TrialRecord) -> None:
         """Learn from a finished trial; also how a study is rebuilt from a run's records."""
+
+    def tell_prior(self, records: Sequence[TrialRecord]) -> None:
+        """Learn from an earlier run of the same model and card (a warm start), before any `tell`. Its scale may differ
+        (another prompt set): only what it says of better and worse is to be trusted."""
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:

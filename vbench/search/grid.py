@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vbench.records.record import TrialRecord
-from vbench.search.base import IsAllowed
+from vbench.search.base import Asking
 from vbench.spec.space import Point, enumerate_points
 from vbench.spec.types import Parameter
 
@@ -17,9 +17,12 @@ class GridSearch:
         self._parameters = parameters
         self._points = enumerate_points(parameters)
 
-    def ask(self, number: int, is_allowed: IsAllowed) -> Point | None:  # noqa: ARG002
-        """The next point in order that is allowed; `number` plays no part."""
-        return next((point for point in self._points if is_allowed(point)), None)
+    def ask(self, asking: Asking) -> Point | None:
+        """The next point in order that is allowed."""
+        return next((point for point in self._points if asking.is_allowed(point)), None)
 
     def tell(self, record: TrialRecord) -> None:
+        """A grid learns nothing."""
+
+    def tell_prior(self, records: Sequence[TrialRecord]) -> None:
         """A grid learns nothing."""

@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 from vbench.metrics import value_of
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
-from vbench.search.base import IsAllowed
+from vbench.search.base import Asking, IsAllowed
 from vbench.spec.space import Point, count_points, enumerate_points, point_of, walk
 from vbench.spec.types import Choice, Domain, Objective, Parameter, Scalar
 
@@ -39,6 +39,7 @@ _STATES = {
     Outcome.INFEASIBLE: TrialState.PRUNED,
     Outcome.UNSUPPORTED: TrialState.PRUNED,
     Outcome.OUT_OF_MEMORY: TrialState.PRUNED,
+    Outcome.PRUNED: TrialState.PRUNED,
     Outcome.TIMED_OUT: TrialState.FAIL,
     Outcome.CRASHED: TrialState.FAIL,
     Outcome.INTERRUPTED: TrialState.FAIL,
@@ -61,8 +62,9 @@ class OptunaSearch:
         self._num_startup = max(4, min(10, num_trials // 3))
         self._study = optuna.create_study(direction=objective.direction)
 
-    def ask(self, number: int, is_allowed: IsAllowed) -> Point | None:
+    def ask(self, asking: Asking) -> Point | None:
         """A point that is allowed; one picked at random from the rest when the sampler keeps repeating itself."""
+        number, is_allowed = asking.number, asking.is_allowed
         for draw in range(_MAX_DRAWS):
             self._study.sampler = self._sampler(_mix(self._seed, number, draw))
             trial = self._study.ask()
@@ -91,6 +93,11 @@ class OptunaSearch:
                 constraints=_constraints(record) if state == TrialState.COMPLETE else None,
             )
         )
+
+    def tell_prior(self, records: Sequence[TrialRecord]) -> None:
+        """Add them as trials of their own."""
+        for record in records:
+            self.tell(record)
 
     @property
     def trials(self) -> list[optuna.trial.FrozenTrial]:

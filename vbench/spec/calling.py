@@ -18,6 +18,7 @@ from vbench.spec.suggest import did_you_mean
 
 MODES = ("offline", "async", "server")
 SECTIONS = ("sampling", "load", "environment")
+RUN_TIME_SECTIONS = ("sampling", "load", "goodput")  # asked of a running engine, which needn't be started anew for them
 OWN_WORDS = ("engine", "model", "python", "mode", "replicas", "lora_modules", "goodput", *SECTIONS)
 SHAPE_PREFIX = "shape:"
 """A model by its shape alone is kept as `shape:NAME`; no hub id has a colon."""

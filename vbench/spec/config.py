@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vbench.spec.calling import OWN_WORDS, SECTIONS, SHAPE_PREFIX
+from vbench.spec.calling import OWN_WORDS, RUN_TIME_SECTIONS, SECTIONS, SHAPE_PREFIX
 from vbench.spec.space import Point, walk
 from vbench.spec.types import SweepSpec
 
@@ -32,6 +33,12 @@ def effective_config(spec: SweepSpec, settings: Mapping[str, Any]) -> dict[str, 
         config.setdefault("skip_tokenizer_init", True)
     given = {**sections, "lora_modules": config.get("lora_modules") or spec.lora_modules, "goodput": spec.goodput}
     return {**config, **{name: dict(value) for name, value in given.items() if value}}
+
+
+def engine_key(spec: SweepSpec, settings: Mapping[str, Any]) -> str:
+    """What two trials have in common when one running engine can serve both: all but what is asked of it."""
+    config = {name: value for name, value in effective_config(spec, settings).items() if name not in RUN_TIME_SECTIONS}
+    return json.dumps(config, sort_keys=True, ensure_ascii=True, default=str)
 
 
 def divided(spec: SweepSpec, settings: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:

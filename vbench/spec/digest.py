@@ -16,16 +16,20 @@ _LEFT_OUT = ("name", "description", "deadlines", "source", "text", "lines")
 # Keys that came later: a sweep without them keeps the digest that it had before.
 _SINCE: tuple[tuple[str, Any], ...] = (
     ("mode", "offline"), ("replicas", 1), ("sampling", {}), ("load", {}), ("goodput", {}), ("lora_modules", {}),
+    ("more_objectives", ()),
 )  # fmt: skip
-_SEARCH_LEFT_OUT = ("trials", "timeout_s")
+_SEARCH_LEFT_OUT = (
+    "trials", "timeout_s", "gpu_hours", "finalists", "final_rounds", "random_arm", "reuse_engine", "parallel_trials",
+)  # fmt: skip
+_SEARCH_SINCE: tuple[tuple[str, Any], ...] = (("prune", None), ("prune_error_rate", 0.05), ("probe_prompts", 0))
 
 
 def spec_digest(spec: SweepSpec) -> str:
     """sha256 of all that decides which configurations may be tried and how they are measured.
 
-    Left out: search.trials, search.timeout, name, description, deadlines; and comments and layout. Paths beneath the
-    sweep file's folder count by their place in it, so the digest survives a move. The prompts' content isn't read here:
-    the prompt set has a digest of its own.
+    Left out: the search's budgets and what comes after it (`_SEARCH_LEFT_OUT`), name, description, deadlines; and
+    comments and layout. Paths beneath the sweep file's folder count by their place in it, so the digest survives a
+    move. The prompts' content isn't read here: the prompt set has a digest of its own.
     """
     fields = {one.name: getattr(spec, one.name) for one in dataclasses.fields(spec) if one.name not in _LEFT_OUT}
     if spec.emulate is None:
@@ -36,6 +40,9 @@ def spec_digest(spec: SweepSpec) -> str:
     plain = _plain(fields, f"{spec.source.parent}/")
     for name in _SEARCH_LEFT_OUT:
         del plain["search"][name]
+    for name, default in _SEARCH_SINCE:
+        if plain["search"][name] == default:
+            del plain["search"][name]
     text = json.dumps(plain, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

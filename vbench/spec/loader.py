@@ -72,6 +72,7 @@ def parse_spec(text: str, source: Path, overrides: Sequence[str] = ()) -> SweepS
     problems = Problems(document.lines)
     problems.add_unread(document.problems)
     raw = apply_overrides(document.value, overrides, SweepFile.model_fields, problems)
+    raw = _objectives_apart(raw)
     # A section whose every line is commented out reads as null, and is meant as absent.
     raw = {key: value for key, value in raw.items() if value is not None}
     reading = _Reading(_validate(raw, problems), Path(os.path.abspath(source)), problems)
@@ -91,6 +92,14 @@ def _validate(raw: dict[str, Any], problems: Problems) -> SweepFile:
         faulty = {one["loc"][0] for one in errors}
         sound = {key: value for key, value in raw.items() if key not in faulty}
         return SweepFile.model_validate({**_STAND_INS, **sound})
+
+
+def _objectives_apart(raw: dict[str, Any]) -> dict[str, Any]:
+    """A list of objectives as its first and the others, which is how they are kept."""
+    given = raw.get("objective")
+    if not isinstance(given, list) or not given:
+        return raw
+    return {**raw, "objective": given[0], "more_objectives": [*given[1:], *(raw.get("more_objectives") or ())]}
 
 
 def _near_file(path: Path) -> str:
@@ -141,8 +150,9 @@ class _Reading:
             engine_args=engine_args,
             environment=file.environment,
             parameters=parameters,
-            search=SearchSpec(method=search.method, trials=search.trials, timeout_s=search.timeout, seed=search.seed),
+            search=SearchSpec(timeout_s=search.timeout, **search.model_dump(exclude={"timeout"})),
             objective=_objective(file.objective),
+            more_objectives=tuple(_objective(one) for one in file.more_objectives),
             constraints=self._constraints(parameters),
             measure=MeasureSpec(**file.measure.model_dump()),
             deadlines=Deadlines(load_s=file.deadlines.load, pass_s=file.deadlines.pass_, close_s=file.deadlines.close),

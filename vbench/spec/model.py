@@ -16,7 +16,7 @@ from vbench.spec.fields import Domains, Duration, Name, NotNegative, Positive, T
 from vbench.spec.problems import shown
 from vbench.spec.prompts_section import PromptsSection
 from vbench.spec.suggest import did_you_mean
-from vbench.spec.types import Deadlines, MeasureSpec
+from vbench.spec.types import Deadlines, MeasureSpec, SearchMethod, SearchSpec
 
 
 class _Section(BaseModel):
@@ -26,14 +26,50 @@ class _Section(BaseModel):
 class SearchSection(_Section):
     """How configurations are chosen, and when to stop."""
 
-    method: Literal["grid", "random", "tpe"] = Field(default="tpe", description="grid tries every combination in turn.")
+    method: SearchMethod = Field(
+        default=SearchSpec().method,
+        description="auto: a grid where all of it fits the budget, else vbench's surrogate. grid tries every "
+        "combination in turn; the others are Optuna's samplers of these names.",
+    )
     trials: Positive | None = Field(
         default=None, description="Stop after so many trials. Default: all of a grid, else 30.", examples=[40]
     )
     timeout: Duration | None = Field(
         default=None, description="Start no further trial after this long.", examples=["6h"]
     )
+    gpu_hours: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Start no further trial once all sessions took so many GPU-hours.",
+        examples=[8],
+    )
     seed: NotNegative = Field(default=0, description="Seed of the search.")
+    prune: bool | None = Field(
+        default=None, description="Stop trials that can't catch the best so far. Default: with method auto."
+    )
+    prune_error_rate: float = Field(
+        default=SearchSpec().prune_error_rate,
+        gt=0,
+        le=0.5,
+        description="The chance that a trial as good as the best is stopped all the same.",
+    )
+    probe_prompts: NotNegative = Field(
+        default=0, description="Begin each trial with so few of the prompts, to stop it by. 0: with all of them."
+    )
+    finalists: NotNegative | None = Field(
+        default=None, description="Measure so many of the best again, in turns. Default: 3 with method auto, else 0."
+    )
+    final_rounds: Positive = Field(default=SearchSpec().final_rounds, description="How often each finalist is.")
+    random_arm: bool = Field(
+        default=False, description="Afterwards a random search of equal engine-seconds: what was the search worth?"
+    )
+    reuse_engine: bool = Field(
+        default=True, description="Keep the engine for trials that differ only in sampling, load or goodput."
+    )
+    parallel_trials: Positive = Field(
+        default=1, description="So many one-GPU trials side by side, where they don't disturb each other."
+    )
 
 
 class ObjectiveSection(_Section):
@@ -47,8 +83,8 @@ class ObjectiveSection(_Section):
     def _is_single(cls, value: Any) -> Any:
         if isinstance(value, list) or (isinstance(value, dict) and {"maximize", "minimize"} <= value.keys()):
             raise wrong(
-                "several objectives are not in this version",
-                "keep one, and hold the others with constraints: [p95_ttft_s <= 5]",
+                "is one metric here",
+                "of several objectives each is an item of a list: [{maximize: …}, {minimize: …}]",
             )
         if isinstance(value, dict) and not value:
             raise wrong("says neither maximize nor minimize", "write {maximize: output_throughput_tok_s}")
@@ -179,7 +215,11 @@ class SweepFile(_Section):
     )
     search: SearchSection = Field(default=SearchSection(), description="How configurations are chosen.")
     objective: ObjectiveSection = Field(
-        default=ObjectiveSection(maximize="output_throughput_tok_s"), description="The metric to optimise."
+        default=ObjectiveSection(maximize="output_throughput_tok_s"),
+        description="The metric to optimise; or a list of them, of which the first decides what is called the best.",
+    )
+    more_objectives: list[ObjectiveSection] = Field(
+        default=[], description="What a list under `objective` has after its first."
     )
     constraints: list[str] = Field(
         default=[], description="Bounds on metrics or parameters.", examples=[["peak_memory_mib <= 15360"]]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from vbench.spec.prompt_types import PromptSpec as PromptSpec  # noqa: PLC0414 -- re-exported
 from vbench.spec.prompt_types import SyntheticPrompts as SyntheticPrompts  # noqa: PLC0414 -- re-exported
 
 Scalar = str | int | float | bool | None
 ENGINES = ("vllm", "fake")
-SEARCH_METHODS = ("grid", "random", "tpe")
+SearchMethod = Literal["auto", "surrogate", "grid", "random", "qmc", "tpe", "gp", "cmaes", "nsga2", "nsga3", "botorch"]
+SEARCH_METHODS: tuple[SearchMethod, ...] = get_args(SearchMethod)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +108,44 @@ def is_nested_argument(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpec:
-    """How configurations are chosen, and when to stop. `trials` None: all of a grid, else 30."""
+    """How configurations are chosen, what a trial may be spared, and when to stop.
 
-    method: Literal["grid", "random", "tpe"] = "tpe"
+    `prune` and `finalists` None: on (3) for method auto, off for a method that was named, which is then that method and
+    nothing else.
+    """
+
+    method: SearchMethod = "auto"
     trials: int | None = None
+    """Trials that are started; those that the planner refuses don't count. None: all of a grid, else 30."""
     timeout_s: float | None = None
+    gpu_hours: float | None = None
+    """Hours of trials times the GPUs that each takes (1 on a CPU), over all sessions of the sweep."""
     seed: int = 0
+    prune: bool | None = None
+    prune_error_rate: float = 0.05
+    """The chance that a trial as good as the best so far is stopped early."""
+    probe_prompts: int = 0
+    """So many prompts are answered before all else in a trial, to stop it by; 0: no such pass."""
+    finalists: int | None = None
+    """How many of the best, where their intervals overlap, are measured again before one is named."""
+    final_rounds: int = 2
+    """How often each finalist is measured again, in turns."""
+    random_arm: bool = False
+    """Whether a random search of equal engine-seconds follows, to tell what the search was worth."""
+    reuse_engine: bool = True
+    """Whether trials that differ only in what is asked of a running engine share one."""
+    parallel_trials: int = 1
+    """One-GPU trials side by side at most, each on a GPU of its own."""
+
+    @property
+    def is_pruning(self) -> bool:
+        """Whether trials are stopped early."""
+        return self.method == "auto" if self.prune is None else self.prune
+
+    @property
+    def num_finalists(self) -> int:
+        """How many at most are measured again."""
+        return (3 if self.method == "auto" else 0) if self.finalists is None else self.finalists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +230,8 @@ class SweepSpec:
     parameters: tuple[Parameter, ...] = ()
     search: SearchSpec = field(default_factory=SearchSpec)
     objective: Objective
+    more_objectives: tuple[Objective, ...] = ()
+    """Besides `objective`, which still decides what is called the best."""
     constraints: tuple[Constraint, ...] = ()
     measure: MeasureSpec = field(default_factory=MeasureSpec)
     deadlines: Deadlines = field(default_factory=Deadlines)

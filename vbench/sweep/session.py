@@ -15,16 +15,16 @@ from typing import Any
 from vbench.analysis import ranking
 from vbench.errors import StoreError
 from vbench.execution import leftovers
-from vbench.execution.trial_record import Judging, Origin
+from vbench.execution.trial_record import Judging
 from vbench.execution.trials import TrialRunner
 from vbench.hardware.gpu_trial import Reserved
 from vbench.planner.verdict import Plan
 from vbench.progress import Listener, RunInfo
 from vbench.records import runs
-from vbench.records.record import TrialRecord
+from vbench.records.record import Origin, TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
-from vbench.search.base import keeps_parameter_constraints, settings_key
+from vbench.search.base import Asking, keeps_parameter_constraints, settings_key
 from vbench.search.make import make_searcher, planned_trials
 from vbench.spec.config import baseline_point, effective_config
 from vbench.spec.space import Point, point_of
@@ -127,7 +127,7 @@ class Session:
         if pending is not None and self._is_allowed(pending):
             return pending, "search"
         origin: Origin = "search" if self.spec.parameters else "run"
-        return self.searcher.ask(number, self._is_allowed), origin
+        return self.searcher.ask(Asking(number=number, is_allowed=self._is_allowed)), origin
 
     def _plan(self, point: Point) -> Plan | None:
         return None if self.planner is None else self.planner.plan(effective_config(self.spec, point.settings))

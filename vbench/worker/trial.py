@@ -64,9 +64,10 @@ class _Trial:
             self.work.output_lengths = [item["output_tokens"] for item in items]
         prompts = engine.prepare(items)
         self.work.arrivals_s = arrival_offsets(len(prompts), request.get("load") or {})
+        self._probe(engine, prompts)
         for index in range(request["warmup_passes"]):
             self._phase("warmup", index)
-            self._pass(engine, prompts, "warmup", index)
+            self._pass(engine, prompts, self.work, "warmup", index)
         self._timed_passes(engine, prompts)
         self._phase("close")
         engine.close()
@@ -76,6 +77,14 @@ class _Trial:
         self.phase_name = name
         self.channel.phase(name, index)
 
+    def _probe(self, engine: Engine, prompts: List[Any]) -> None:
+        """A pass over a few of the prompts, evenly taken, before all others: it tells early what isn't worth more."""
+        count = self.request.get("probe_prompts") or 0
+        if 0 < count < len(prompts) and engine.can_probe:
+            indexes = [index * len(prompts) // count for index in range(count)]
+            self._phase("probe")
+            self._pass(engine, [prompts[index] for index in indexes], self.work.of(indexes), "probe", 0)
+
     def _timed_passes(self, engine: Engine, prompts: List[Any]) -> None:
         spent_s = 0.0
         limit_s = self.request.get("max_seconds")
@@ -83,14 +92,14 @@ class _Trial:
             if index > 0 and limit_s is not None and spent_s >= limit_s:
                 break
             self._phase("pass", index)
-            spent_s += self._pass(engine, prompts, "timed", index)
+            spent_s += self._pass(engine, prompts, self.work, "timed", index)
 
-    def _pass(self, engine: Engine, prompts: List[Any], kind: str, index: int) -> float:
+    def _pass(self, engine: Engine, prompts: List[Any], work: Work, kind: str, index: int) -> float:
         engine.reset_prefix_cache()
         before = engine.counters()
         start = time.monotonic()
         clock_start = engine.clock()
-        result = engine.generate(prompts, self.work)
+        result = engine.generate(prompts, work)
         duration_s = engine.clock() - clock_start
         after = engine.counters()
         self.channel.send(

@@ -34,6 +34,15 @@ class Work:
         """What prompt `index` generates exactly; None: until it stops, within `max_tokens`."""
         return self.output_tokens if self.output_lengths is None else self.output_lengths[index]
 
+    def of(self, indexes: List[int]) -> "Work":
+        """The same asked of these prompts alone; of arrivals, as many as there are prompts, from the first."""
+        part = Work(self.as_request())
+        if self.arrivals_s is not None:
+            part.arrivals_s = self.arrivals_s[: len(indexes)]
+        if self.output_lengths is not None:
+            part.output_lengths = [self.output_lengths[index] for index in indexes]
+        return part
+
     def share(self, index: int, count: int) -> "Work":
         """What replica `index` of `count` does: every `count`-th prompt from `index` on, at the same times, with its
         part of the concurrency (at least 1)."""
@@ -66,6 +75,9 @@ class PassResult:
 
 class Engine(abc.ABC):
     """One engine, in one process, for one trial: describe | preload → load → prepare → generate* → close."""
+
+    can_probe = True
+    """Whether `generate` may be given some of the prompts that `prepare` gave."""
 
     is_fork_safe_on: Tuple[str, ...] = ()
     """Platforms (`cpu`) on which a process may fork after `preload` and load in the child."""

@@ -20,6 +20,8 @@ _SUMMED = ("kv_cache_tokens", "num_gpu_blocks", "weights_bytes")
 class ReplicatedEngine(Engine):
     """`count` engines of the given name and mode, started at the same time and measured as one."""
 
+    can_probe = False  # the replicas hold the prompts, each its share
+
     def __init__(self, name: str, mode: str, count: int) -> None:
         from . import load_engine
 
