@@ -2,10 +2,10 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test check fmt clean
+.PHONY: help setup models demo test bench-search bench-search-live check fmt clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv: vbench, its checks, and vLLM for the CPU (again: only what changed)
 	@PYTHON="$(PYTHON)" tools/setup.sh
@@ -19,6 +19,17 @@ demo: models  ## sweep real vLLM on this machine's CPU (about 3 minutes) and wri
 
 test: models  ## run the tests; pytest's own options in ARGS="-k store -x"
 	$(BIN)/pytest $(ARGS)
+
+SEARCH := benchmarks/search
+bench-search: models  ## replay search methods on measured configurations (about 7 minutes): table, plot, one JSON line
+	@$(BIN)/python -m benchmarks.search.replay $(ARGS)
+
+bench-search-live: models  ## what only real runs can show of the search (about 40 minutes): five tables beside it
+	$(BIN)/python -m benchmarks.search.startup --out $(SEARCH)/startup.md
+	$(BIN)/python -m benchmarks.search.live --out $(SEARCH)/live.md
+	$(BIN)/python -m benchmarks.search.truth --out $(SEARCH)/truth.md
+	$(BIN)/python -m benchmarks.search.overhead --trials 10000 --out $(SEARCH)/overhead.md
+	$(BIN)/python -m benchmarks.search.kills --out $(SEARCH)/kills.md
 
 check: setup  ## formatting, lint and types
 	$(BIN)/ruff format --check .

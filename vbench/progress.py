@@ -1,15 +1,105 @@
-"""What a sweep says while it runs. The command line listens; the loop knows nothing of terminals."""
+"""What a sweep says while it runs. The command line listens; the loop knows nothing of terminals.
+
+How a run ends (`run_finished`, `run.json`):
+
+finished      every trial that was asked for was started, and what comes after the search was done
+exhausted     nothing is left to try: the space is at its end, or the planner refuses all that is asked for
+out_of_time   the time budget is spent
+gpu_hours     the GPU-hours are
+session_end   the machine's session ends soon; the next one goes on
+interrupted   a signal, or an error that ends the sweep
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.spec.space import Point
 from vbench.spec.types import SweepSpec
+
+PhaseName = Literal["search", "random", "finals"]
+"""What a run is at. The baseline belongs to the search."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Standing:
+    """How a run stands: small, kept by the loop, read by listeners whenever they like."""
+
+    planned: int
+    """Trials that are to be started, the baseline included. Never less than were: a run isn't cut down by asking for
+    fewer."""
+    done: int = 0
+    """Of those. What the planner refuses, the random arm and the finals don't count."""
+    num_records: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    """Of all records."""
+    phase: PhaseName = "search"
+    finals_done: int = 0
+    finals_planned: int = 0
+    """0 until they are chosen."""
+    finals_expected: int = 0
+    """At most so many finals, before they are chosen."""
+    has_random_arm: bool = False
+    search_s: float = 0.0
+    """What the search's trials took, without the baseline."""
+    random_s: float = 0.0
+    """What the random arm's took, with what it was charged for trials of the search."""
+    trials_s: float = 0.0
+    num_timed: int = 0
+    """Trials behind `trials_s`: those that were started."""
+    limit_s: Callable[[], float | None] = lambda: None
+    """Seconds until a budget ends the run; None: none does."""
+
+    @property
+    def place(self) -> str:
+        """`search 12/30`, `finals 2/6`, `random arm`: what is done of the phase."""
+        if self.phase == "random":
+            return "random arm"
+        done, planned = self._count()
+        return f"{self.phase} {done}/{planned}"
+
+    @property
+    def next_place(self) -> str:
+        """As `place`, with the trial that begins counted."""
+        if self.phase == "random":
+            return "random arm"
+        done, planned = self._count()
+        return f"{self.phase} {min(done + 1, planned)}/{planned}"
+
+    @property
+    def share_done(self) -> float:
+        """Of the phase, 0 to 1."""
+        if self.phase == "random":
+            return min(1.0, self.random_s / self.search_s) if self.search_s > 0 else 0.0
+        done, planned = self._count()
+        return done / planned if planned else 0.0
+
+    def seconds_left(self, running_s: float = 0.0) -> float | None:
+        """Estimated seconds until the run ends, by what its trials took so far or by a budget, whichever ends first;
+        None before a trial has ended. `running_s` is how long the current one has run."""
+        if not self.num_timed:
+            return None
+        mean_s = self.trials_s / self.num_timed
+        searching_s = max(0, self.planned - self.done) * mean_s if self.phase == "search" else 0.0
+        left_s = searching_s + self._after_s(searching_s, mean_s)
+        left_s -= min(running_s, mean_s, left_s)
+        limit_s = self.limit_s()
+        return left_s if limit_s is None else min(left_s, limit_s)
+
+    def _after_s(self, searching_s: float, mean_s: float) -> float:
+        """What comes after the search."""
+        finals = self.finals_planned - self.finals_done if self.phase == "finals" else self.finals_expected
+        is_arm_left = self.has_random_arm and self.phase != "finals"
+        return finals * mean_s + (max(0.0, self.search_s + searching_s - self.random_s) if is_arm_left else 0.0)
+
+    def _count(self) -> tuple[int, int]:
+        return (self.finals_done, self.finals_planned) if self.phase == "finals" else (self.done, self.planned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +108,14 @@ class RunInfo:
 
     spec: SweepSpec
     run: RunFolder
-    planned_trials: int
-    """Never less than there are records: a run isn't cut down by asking for fewer."""
-    records: Sequence[TrialRecord]
-    """What earlier sessions of this run left."""
+    standing: Standing
+    """Kept up to date while the run lasts."""
+    num_earlier: int
+    """Records that earlier sessions left."""
+    is_complete: bool
+    """Whether earlier sessions left nothing to do."""
     best: TrialRecord | None
-    """The best of them."""
+    """The best that they left."""
     engine: str
     """`vllm 0.32.0`, for people."""
     hardware: str
@@ -32,10 +124,21 @@ class RunInfo:
     prompt_sha256: str
     notes: Sequence[str] = field(default_factory=tuple)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether earlier sessions left nothing to do."""
-        return len(self.records) >= self.planned_trials
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What is known when a session of a run ends."""
+
+    num_trials: int
+    """Records of the whole run, by whoever they were asked."""
+    outcomes: Mapping[str, int]
+    """How many records by outcome, in the outcomes' alphabetical order."""
+    best: TrialRecord | None
+    notes: Sequence[str]
+    """What came up on the way, as sentences."""
+    standing: Standing
+    read: Callable[[], Sequence[TrialRecord]]
+    """Reads all records from the disk: for a final word, not for each trial."""
 
 
 class Listener(Protocol):
@@ -57,7 +160,7 @@ class Listener(Protocol):
         """A message of the running trial: a phase, a pass, the engine's facts."""
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Its record is on disk; `best` is the best of the run so far."""
+        """Its record is on disk; `best` is the best of the run so far, a finalist with the passes of its finals."""
 
-    def run_finished(self, run: RunFolder, records: Sequence[TrialRecord], status: str) -> None:
-        """`finished`, `out_of_time`, `exhausted` or `interrupted`."""
+    def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:
+        """`status` is one of the words above."""

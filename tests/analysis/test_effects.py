@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.records.builders import make_failure, make_record, make_sweep_records
+from tests.report.search_builders import make_final, make_stopped
 from vbench.analysis.effects import effects
 from vbench.analysis.failures import group_failures
 from vbench.analysis.frame import to_frame
@@ -87,7 +88,8 @@ def test_failures_are_grouped_by_class_most_frequent_first() -> None:
 def test_a_frame_has_a_row_a_trial_and_flat_columns() -> None:
     frame = to_frame(make_sweep_records())
     assert len(frame) == 20
-    assert list(frame.columns[:5]) == ["trial", "origin", "outcome", "failure_class", "keeps_constraints"]
+    assert list(frame.columns[:4]) == ["trial", "origin", "repeat_of", "outcome"]
+    assert list(frame.columns[4:7]) == ["failure_class", "keeps_constraints", "bound"]
     assert "param.speculative_config.ngram.num_speculative_tokens" in frame.columns
     assert set(metric_names()) <= set(frame.columns)
     assert frame.loc[5, "failure_class"] == "kv_cache_too_small"
@@ -106,6 +108,15 @@ def test_a_frame_holds_the_records_own_numbers() -> None:
     assert row["duration_s"] == 38.5  # 20 + warm-up 5 + passes 5, 4 and 2.5 + 2
     assert row["param.x"] == '{"a": 1}'
     assert bool(row["keeps_constraints"])
+
+
+def test_a_frame_has_bounds_and_repeats_but_no_bound_as_a_value() -> None:
+    frame = to_frame([make_record(0), make_stopped(1, "probe", bound=210.0), make_final(2, 0, 240.0)])
+    assert frame["bound"].isna().tolist() == [True, False, True]
+    assert frame.loc[1, "bound"] == 210.0
+    assert frame["output_throughput_tok_s"].isna()[1]
+    assert frame["repeat_of"].isna().tolist() == [True, True, False]
+    assert frame.loc[2, "repeat_of"] == 0
 
 
 def test_a_frame_of_nothing_has_its_columns() -> None:

@@ -63,7 +63,7 @@ def test_plain_output_is_calm_and_complete(vbench: Vbench) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "sweep small: fake 1 on cpu, model org/name, 4 prompts × 8 tokens"
     assert lines[1] == f"results in results/small/{vbench.run().name}"
-    starts = [line for line in lines if re.match(r"\[\d+/5", line)]
+    starts = [line for line in lines if re.match(r"\[search \d/5", line)]
     assert len(starts) == 5
     assert starts[0].endswith("trial 0  baseline: the file's own arguments")
     assert " left] trial 4" in starts[4]
@@ -143,12 +143,13 @@ def test_the_live_view_shows_what_runs_what_is_left_and_the_best(vbench: Vbench,
         assert terminal.end() == 0
     finally:
         terminal.kill()
-    assert "0/4 trials" in terminal.text
+    assert "search 0/4" in terminal.text
+    assert "search 3/4" in terminal.text
     assert "trial 0: the file's own" in terminal.text
     assert re.search(r"Trial \d is the best of 4", terminal.text)
     assert "vbench best small/" in terminal.text
     assert is_left_sane(terminal)
-    drawn = [line for line in terminal.text.splitlines() if line.startswith(" best ") or "trials ·" in line]
+    drawn = [line for line in terminal.text.splitlines() if line.startswith(" best ") or "search " in line]
     assert max(map(len, drawn)) <= columns
 
 

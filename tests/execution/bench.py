@@ -17,6 +17,8 @@ from vbench.execution import leftovers, verdict
 from vbench.execution.engine_log import read_log
 from vbench.execution.interpreters import find_interpreter
 from vbench.execution.keeper_client import Keeper
+from vbench.execution.live_engine import LiveEngine
+from vbench.execution.memory import UnmeasuredMemory
 from vbench.execution.runner import OnEvent, RawTrial, run_trial
 from vbench.outcome import Outcome
 from vbench.records.record import Failure, Pass
@@ -73,6 +75,7 @@ class Bench:
         prompts: Sequence[Mapping[str, Any]] = PROMPTS,
         deadlines: Deadlines | None = None,
         on_event: OnEvent = lambda _: None,
+        engine: LiveEngine | None = None,
         **request: Any,
     ) -> Ran:
         number = next(self.ids)
@@ -95,11 +98,17 @@ class Bench:
         limits = deadlines or Deadlines(load_s=60, pass_s=60, close_s=20)
         raw = run_trial(
             self.keeper, trial_id=number, how=how, request=whole, deadlines=limits, log=log, run_uid=self.run_uid,
-            on_event=on_event,
+            on_event=on_event, engine=engine,
         )  # fmt: skip
         text = read_log(log, raw.log_start)
         outcome, failure, passes = verdict.judge(raw, text, limits, len(prompts))
         return Ran(raw=raw, log=text, outcome=outcome, failure=failure, passes=passes)
+
+    def close(self, engine: LiveEngine) -> list[str]:
+        """Close one that a trial with `keep_engine` left alive."""
+        return engine.close(
+            within_s=20, run_uid=self.run_uid, kept_pids=[self.keeper.pid], source_for=lambda *_: UnmeasuredMemory()
+        )
 
     def processes(self) -> list[int]:
         """What of this bench runs besides the keeper."""

@@ -14,11 +14,12 @@ from typing import Any, cast
 import pytest
 
 from tests.execution.bench import temp_folders
-from vbench.execution import runner, verdict
+from vbench.execution import verdict, watch
 from vbench.execution.keeper_client import Exit, Keeper
 from vbench.execution.runner import RawTrial, run_trial
+from vbench.execution.stopping import Stopper
 from vbench.outcome import Outcome
-from vbench.records.record import Failure, Pass
+from vbench.records.record import Failure, Pass, Stopped
 from vbench.spec.types import Deadlines
 
 RUN_UID = uuid.uuid4().hex
@@ -86,12 +87,13 @@ def no_temp_folder_is_left() -> Iterator[None]:
 
 
 def run(
-    tmp_path: Path, *writes: bytes, code: int = 0, stays: bool = False, limits: Deadlines = LIMITS
-) -> tuple[RawTrial, Outcome, Failure | None, list[Pass]]:
+    tmp_path: Path, *writes: bytes, code: int = 0, stays: bool = False, limits: Deadlines = LIMITS,
+    stopper: Stopper | None = None,
+) -> tuple[RawTrial, Outcome, Failure | None, list[Pass]]:  # fmt: skip
     keeper = cast(Keeper, StubKeeper(list(writes), code, stays=stays))
     raw = run_trial(
         keeper, trial_id=0, how="cold", request={}, deadlines=limits, log=tmp_path / "log", run_uid=RUN_UID,
-        on_event=lambda _: None,
+        on_event=lambda _: None, stopper=stopper,
     )  # fmt: skip
     return (raw, *verdict.judge(raw, "", limits, num_prompts=2))
 
@@ -124,6 +126,11 @@ def test_messages_may_come_in_pieces_and_together(tmp_path: Path) -> None:
         pytest.param(
             b'{"event": "phase", "name": "load"}\n', '{"event": "phase", "name": "load"}', id="timeless phase"
         ),
+        pytest.param(
+            b'{"event": "phase", "name": "pass", "index": "1", "t": 3}\n',
+            '{"event": "phase", "name": "pass", "index": "1", "t": 3}',
+            id="index that is text",
+        ),
         pytest.param(b'{"event": "phase", "t": 3}\n', '{"event": "phase", "t": 3}', id="nameless phase"),
         pytest.param(b'{"event": "engine", "facts": [1]}\n', '{"event": "engine", "facts": [1]}', id="no facts"),
         pytest.param(b'{"event": "pass", "duration_s": NaN}\n', '{"event": "pass", "duration_s": NaN}', id="NaN"),
@@ -148,7 +155,7 @@ def test_a_torn_last_line_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_message_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_MAX_MESSAGE_BYTES", 4096)
+    monkeypatch.setattr(watch, "_MAX_MESSAGE_BYTES", 4096)
 
     raw, outcome, _, _ = run(tmp_path, HELLO, PASS, DONE, b"x" * 8192)
 
@@ -181,7 +188,7 @@ def test_an_unsound_end_is_no_completion(
 def test_one_that_says_done_and_stays_has_completed_and_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "_EXIT_GRACE_S", 0.3)
+    monkeypatch.setattr(watch, "_EXIT_GRACE_S", 0.3)
 
     raw, outcome, failure, passes = run(tmp_path, HELLO, PASS, DONE, stays=True)
 
@@ -198,3 +205,50 @@ def test_one_that_closes_its_pipe_and_stays_meets_its_deadline(tmp_path: Path) -
     assert outcome is Outcome.TIMED_OUT
     assert failure is not None
     assert failure.failure_class == "load_deadline"
+
+
+class NoTime:
+    """Gives a timed pass no time at all."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def limit_s(self, phase: str, index: int) -> float | None:
+        return 0.0 if phase == "pass" else None
+
+    def passed(self, message: dict[str, Any]) -> None:
+        self.told.append(message["index"])
+
+    def stopped(self, phase: str, index: int, after_s: float) -> Stopped:
+        return Stopped(
+            phase=phase, index=index, after_s=after_s, bound=1.0, incumbent_trial=0, incumbent_value=2.0,
+            error_rate=0.05,
+        )  # fmt: skip
+
+
+def begins(name: str) -> bytes:
+    return line(event="phase", name=name, index=0, t=1.0)
+
+
+def test_a_pass_that_is_being_told_has_ended_and_is_not_stopped(tmp_path: Path) -> None:
+    stopper = NoTime()
+    raw, outcome, _, passes = run(tmp_path, HELLO + begins("pass") + PASS[:20], PASS[20:], DONE, stopper=stopper)
+
+    assert (raw.stopped, outcome, len(passes)) == (None, Outcome.COMPLETED, 1)
+    assert stopper.told == [0]
+
+
+def test_an_error_that_came_before_the_stop_is_the_trials_end(tmp_path: Path) -> None:
+    error = line(event="error", phase="pass", type="RuntimeError", message="it failed", t=2.0)
+    raw, outcome, failure, _ = run(tmp_path, HELLO + begins("pass") + error, code=1, stopper=NoTime())
+
+    assert (raw.stopped, outcome) == (None, Outcome.CRASHED)
+    assert failure is not None
+    assert failure.evidence == "RuntimeError: it failed"
+
+
+def test_a_pass_that_takes_its_time_is_stopped(tmp_path: Path) -> None:
+    raw, outcome, failure, _ = run(tmp_path, HELLO + begins("pass"), stays=True, stopper=NoTime())
+
+    assert (outcome, failure) == (Outcome.PRUNED, None)
+    assert raw.stopped is not None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.execution.bench import Bench, How, Ran, is_alive, pid_of, wait_until
-from vbench.execution import runner, verdict
+from vbench.execution import runner, trial_process, verdict
 from vbench.execution.keeper_client import Exit
 from vbench.outcome import Outcome
 from vbench.spec.types import Deadlines
@@ -22,7 +22,7 @@ SIGKILL, SIGSEGV, SIGTERM = signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM
 @pytest.fixture
 def bench(fake_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """The shared keeper, in a hurry to kill; whatever was done on it, it is clean and well afterwards."""
-    monkeypatch.setattr(runner, "_TERM_GRACE_S", 0.3)
+    monkeypatch.setattr(trial_process, "_TERM_GRACE_S", 0.3)
     monkeypatch.setattr(runner, "kernel_oom_kills", lambda: 0)  # a neighbour's misfortune must not decide a test
     yield fake_bench
     assert wait_until(lambda: fake_bench.processes() == [])

@@ -13,7 +13,7 @@ from vbench.execution.keeper_client import Exit
 from vbench.execution.memory import MemorySample
 from vbench.execution.runner import RawTrial
 from vbench.outcome import Outcome
-from vbench.records.record import Failure, Pass
+from vbench.records.record import Failure, Pass, Stopped
 from vbench.spec.types import Deadlines
 
 LIMITS = Deadlines(load_s=900, pass_s=600, close_s=60)
@@ -49,6 +49,22 @@ def test_a_sound_trial_completed() -> None:
 
     assert (outcome, failure) == (Outcome.COMPLETED, None)
     assert [one.start_s for one in passes] == [10.0]  # 110 − 100
+
+
+def test_a_sound_trial_whose_engine_is_kept_completed() -> None:
+    outcome, failure, _ = judge(make_raw(pass_message(t=110.0), DONE, exit=None, is_kept=True))
+
+    assert (outcome, failure) == (Outcome.COMPLETED, None)
+
+
+def test_one_that_was_done_as_it_was_being_stopped_completed() -> None:
+    stopped = Stopped(
+        phase="pass", index=0, after_s=1.0, bound=1.0, incumbent_trial=0, incumbent_value=2.0, error_rate=0.05
+    )
+    ended = Exit(code=None, signal=15)
+
+    assert judge(make_raw(pass_message(t=110.0), exit=ended, stopped=stopped))[0] is Outcome.PRUNED
+    assert judge(make_raw(pass_message(t=110.0), DONE, exit=ended, stopped=stopped))[0] is Outcome.COMPLETED
 
 
 @pytest.mark.parametrize(

@@ -67,14 +67,20 @@ def test_a_report_is_one_self_contained_page(tmp_path: Path) -> None:
     assert "link" not in page.tags
     assert page.urls
     assert all(url.startswith("data:image/svg+xml;base64,") for url in page.urls)
-    assert len(page.alts) == 4
+    assert len(page.alts) == 5
     assert all(len(alt) > 20 for alt in page.alts)
     html = files.html.read_text(encoding="utf-8")
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in html
     assert "url(" not in html
     assert "@import" not in html
     assert files.html == tmp_path / "reports" / "demo" / "report.html"
-    assert [path.name for path in files.plots] == ["history.png", "effects.png", "memory.png", "time.png"]
+    assert [path.name for path in files.plots] == [
+        "history.png",
+        "effects.png",
+        "memory.png",
+        "time.png",
+        "search.png",
+    ]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in files.plots)
     assert FAKE_MARK not in html
 

@@ -15,7 +15,7 @@ from vbench.analysis.effects import effects
 from vbench.analysis.timing import time_split
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
-from vbench.report import plots
+from vbench.report import plots, plots_effects
 from vbench.report.plot_data import History, history
 from vbench.report.plot_theme import LIGHT, Theme
 from vbench.report.text import FAKE_MARK
@@ -46,7 +46,7 @@ def test_history() -> None:
 
 def test_effects() -> None:
     records = make_sweep_records(engine="fake")
-    check(partial(plots.draw_effects, effects(records, FASTEST), data_of(records), 1.0))
+    check(partial(plots_effects.draw_effects, effects(records, FASTEST), data_of(records), 1.0))
 
 
 def test_memory() -> None:
@@ -63,7 +63,7 @@ def test_one_trial_and_hostile_names_can_be_drawn(objective: Objective) -> None:
     data = data_of(records, objective)
     for draw in (
         partial(plots.draw_history, data),
-        partial(plots.draw_effects, effects(records, objective), data, 1.0),
+        partial(plots_effects.draw_effects, effects(records, objective), data, 1.0),
         partial(plots.draw_memory, data),
         partial(plots.draw_time, [time_split(records[0])], True),
     ):
@@ -83,8 +83,8 @@ def test_many_values_many_parameters_and_wide_ranges_can_be_drawn() -> None:
         for trial in range(9)
     ]
     found = effects(records, FASTEST)
-    assert plots.render(partial(plots.draw_effects, found[-12:], data_of(records), 1.0)).png
-    assert plots.render(partial(plots.draw_effects, found, data_of(records), 1.0)).png
+    assert plots.render(partial(plots_effects.draw_effects, found[-12:], data_of(records), 1.0)).png
+    assert plots.render(partial(plots_effects.draw_effects, found, data_of(records), 1.0)).png
 
 
 def test_the_fake_engine_is_marked_in_every_plot() -> None:
@@ -92,7 +92,7 @@ def test_the_fake_engine_is_marked_in_every_plot() -> None:
     data = data_of(records)
     figures = [
         plots.draw_history(data, LIGHT),
-        plots.draw_effects(effects(records, FASTEST), data, 1.0, LIGHT),
+        plots_effects.draw_effects(effects(records, FASTEST), data, 1.0, LIGHT),
         plots.draw_memory(data, LIGHT),
         plots.draw_time([time_split(record) for record in records], True, LIGHT),
     ]

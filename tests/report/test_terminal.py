@@ -6,8 +6,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from tests.records.builders import make_failure, make_record, make_sweep_records
+from tests.report.search_builders import make_final, make_search_records, make_stopped
+from vbench.analysis.ranking import remeasured
 from vbench.outcome import Outcome
-from vbench.report.terminal import summary_panel, trial_details, trials_table
+from vbench.report.terminal import pareto_table, summary_panel, trial_details, trials_table
 from vbench.report.text import FAKE_MARK
 from vbench.spec.types import Objective
 
@@ -59,7 +61,11 @@ def test_little_can_be_shown(count: int) -> None:
 
 def test_the_fake_engine_is_marked() -> None:
     records = make_sweep_records(3, engine="fake")
-    for renderable in (trials_table(records, FASTEST), summary_panel(records, FASTEST), trial_details(records[0])):
+    for renderable in (
+        trials_table(records, FASTEST),
+        summary_panel(records, FASTEST),
+        trial_details(records[0]),
+    ):
         assert FAKE_MARK in show(renderable)
 
 
@@ -79,8 +85,55 @@ def test_hostile_text_is_neither_markup_nor_control() -> None:
         make_record(0, None, outcome=Outcome.CRASHED, failure=failure, parameters=parameters, warnings=[HOSTILE]),
         make_record(1, 100.0, parameters={"a" + HOSTILE: "other"}),
     ]
-    for renderable in (trials_table(records, FASTEST), summary_panel(records, FASTEST), trial_details(records[0])):
+    for renderable in (
+        trials_table(records, FASTEST),
+        summary_panel(records, FASTEST),
+        trial_details(records[0]),
+    ):
         shown = show(renderable)
         assert "\x1b" not in shown
         assert "\x07" not in shown
         assert "[bold red]x[/]" in shown
+
+
+def test_a_stopped_trial_stands_with_its_bound_and_its_reason() -> None:
+    records = make_search_records()
+    line = next(line for line in show(trials_table(records, FASTEST)).splitlines() if line.split()[:1] == ["5"])
+    assert "pruned" in line
+    assert "≤ 286 tok/s" in line
+    details = show(trial_details(records[5], FASTEST))
+    assert "stopped 1.3 s into pass 1: at most 286 tok/s, the best then had 371 tok/s (trial 4)" in details
+    panel = show(summary_panel(records, FASTEST))
+    assert "15 completed, 4 stopped early, 2 failed" in panel
+    assert "kv_cache_too_small" in panel
+    assert "pruned" not in panel
+
+
+def test_a_finalist_says_what_counts_of_it() -> None:
+    records = make_search_records()
+    again = next(record for record in remeasured(records) if record.trial == 9)
+    details = show(trial_details(records[9], FASTEST, again))
+    assert "398 tok/s" in details
+    assert "measured again in trials 14, 16: 397 tok/s, which is what counts" in details
+    assert "measured again" not in show(trial_details(records[1], FASTEST, records[1]))
+
+
+def test_a_finalist_without_a_final_is_warned_of() -> None:
+    failed = make_record(3, None, outcome=Outcome.CRASHED, failure=make_failure(), origin="final", repeat_of=1)
+    records = [make_record(0, 400.0), make_record(1, 390.0), make_final(2, 0, 380.0), failed]
+    assert "Trial 1 could not be measured again" in " ".join(show(summary_panel(records, FASTEST)).split())
+
+
+def test_the_front_is_a_table_with_a_star_at_the_best() -> None:
+    smallest = Objective(metric="peak_memory_bytes", direction="minimize")
+    shown = show(pareto_table([*make_search_records(), make_stopped(30)], (FASTEST, smallest)))
+    assert [line.split()[0] for line in shown.splitlines()] == ["Trial", "9", "12", "4", "0"]
+    assert shown.count("★") == 1
+    assert "397 tok/s" in shown.splitlines()[1]
+
+
+def test_passes_are_counted_from_one() -> None:
+    shown = show(trial_details(make_record(0, [200.0, 250.0])))
+    assert "warmup pass 1" in shown
+    assert "timed pass 2" in shown
+    assert "timed pass 0" not in shown

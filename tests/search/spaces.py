@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tests.records.builders import make_record
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
-from vbench.search.base import IsAllowed, Searcher, settings_key
+from vbench.search.base import Asking, IsAllowed, Searcher, settings_key
 from vbench.spec.space import Point
 from vbench.spec.types import Choice, Option, Parameter, Range
 
@@ -57,6 +57,10 @@ def never_again(tried: Sequence[Point], also: IsAllowed = lambda _: True) -> IsA
     return lambda point: settings_key(point.settings) not in keys and also(point)
 
 
+def asking(number: int, tried: Sequence[Point] = (), also: IsAllowed = lambda _: True) -> Asking:
+    return Asking(number=number, is_allowed=never_again(tried, also))
+
+
 def search(
     searcher: Searcher, num_trials: int, trial: Trial = measured, is_allowed: IsAllowed = lambda _: True
 ) -> tuple[list[Point], list[TrialRecord]]:
@@ -64,7 +68,7 @@ def search(
     points: list[Point] = []
     records: list[TrialRecord] = []
     for number in range(num_trials):
-        point = searcher.ask(number, never_again(points, is_allowed))
+        point = searcher.ask(asking(number, points, is_allowed))
         if point is None:
             break
         points.append(point)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.search.spaces import SMALL, ended, never_again, search
+from tests.search.spaces import SEQS, SMALL, asking, ended, search
 from vbench.outcome import Outcome
 from vbench.search.grid import GridSearch
 from vbench.spec.space import count_points, enumerate_points
+from vbench.spec.types import Parameter, Range
 
 IN_ORDER = [
     {"max_num_seqs": "64", "speculative_config": "none"},
@@ -46,8 +47,18 @@ def test_what_is_not_allowed_is_left_out() -> None:
     assert [point.parameters for point in points] == IN_ORDER[4:]
 
 
+def test_what_is_asked_of_a_running_engine_turns_fastest() -> None:
+    concurrency = Parameter(name="load.max_concurrency", domain=Range(low=1, high=3))
+    points, _ = search(GridSearch((concurrency, SEQS)), 100)
+
+    assert [dict(point.parameters) for point in points] == [
+        {"load.max_concurrency": load, "max_num_seqs": seqs} for seqs in ("64", "128") for load in (1, 2, 3)
+    ]
+    assert all(list(point.parameters) == ["load.max_concurrency", "max_num_seqs"] for point in points)
+
+
 def test_a_resumed_grid_goes_on() -> None:
     everything = list(enumerate_points(SMALL))
 
     for done in range(len(everything)):
-        assert GridSearch(SMALL).ask(done, never_again(everything[:done])) == everything[done]
+        assert GridSearch(SMALL).ask(asking(done, everything[:done])) == everything[done]

@@ -7,8 +7,9 @@ import pytest
 
 from vbench.search.base import keeps_parameter_constraints, settings_key
 from vbench.search.grid import GridSearch
-from vbench.search.make import make_searcher, planned_trials
+from vbench.search.make import make_searcher, method_of, planned_trials
 from vbench.search.optuna_search import OptunaSearch
+from vbench.search.surrogate import SurrogateSearch
 from vbench.spec.loader import parse_spec
 from vbench.spec.types import Constraint, SweepSpec
 
@@ -76,3 +77,24 @@ def test_a_constraint_on_a_setting_is_known_beforehand(
     settings: dict[str, Any], constraint: Constraint, keeps: bool
 ) -> None:
     assert keeps_parameter_constraints(settings, [constraint]) is keeps
+
+
+@pytest.mark.parametrize(
+    ("extra", "method"),
+    [
+        pytest.param(SIX, "grid", id="thirty trials cover it"),
+        pytest.param(SIX + "search: {trials: 6}\n", "grid", id="just so"),
+        pytest.param(SIX + "search: {trials: 5}\n", "surrogate", id="one too few"),
+        pytest.param(SIX + BASELINE + "search: {trials: 6}\n", "grid", id="the baseline is one of its points"),
+        pytest.param(SIX + "baseline: {}\nsearch: {trials: 6}\n", "surrogate", id="the baseline is one more"),
+        pytest.param(ENDLESS, "surrogate", id="endless"),
+        pytest.param(SIX + "search: {method: tpe}\n", "tpe", id="named"),
+    ],
+)
+def test_auto_is(extra: str, method: str) -> None:
+    assert method_of(spec(extra)) == method
+
+
+def test_auto_makes_what_it_stands_for() -> None:
+    assert isinstance(make_searcher(spec(SIX)), GridSearch)
+    assert isinstance(make_searcher(spec(ENDLESS)), SurrogateSearch)

@@ -1,4 +1,4 @@
-"""Random and TPE search: what is asked, what is learned from what was told; a resumed study is the same one."""
+"""Optuna's samplers: what is asked, what is learned from what was told; a resumed study is the same one."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.records.builders import make_record
-from tests.search.spaces import LARGE, SEQS, SMALL, SPECULATIVE, UTILIZATION, ended, measured, never_again, search
+from tests.search.spaces import LARGE, SEQS, SMALL, SPECULATIVE, UTILIZATION, asking, ended, measured, search
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
-from vbench.search.base import settings_key
-from vbench.search.optuna_search import OptunaSearch, distribution_of
+from vbench.search.base import Asking, settings_key
+from vbench.search.optuna_search import OptunaSearch
+from vbench.search.optuna_space import distribution_of
 from vbench.spec.space import Point, enumerate_points, point_of
-from vbench.spec.types import Domain, Objective, Parameter, Range
+from vbench.spec.types import Domain, Objective, Parameter, Range, SearchMethod
 
-Method = Literal["random", "tpe"]
-METHODS: tuple[Method, ...] = ("random", "tpe")
+METHODS: tuple[SearchMethod, ...] = ("random", "tpe", "qmc", "cmaes", "nsga2", "nsga3")
 THROUGHPUT = Objective(metric="output_throughput_tok_s", direction="maximize")
 BOTH = pytest.mark.parametrize("method", METHODS)
 
 
 def make_search(
     parameters: Sequence[Parameter] = LARGE,
-    method: Method = "tpe",
+    method: SearchMethod = "tpe",
     *,
     seed: int = 0,
     objective: Objective = THROUGHPUT,
     num_trials: int = 20,
 ) -> OptunaSearch:
-    return OptunaSearch(parameters, objective, method, seed, num_trials=num_trials)
+    return OptunaSearch(parameters, (objective,), method, seed, num_trials=num_trials)
 
 
 def chosen(points: Sequence[Point]) -> list[dict[str, Any]]:
@@ -41,13 +41,13 @@ def chosen(points: Sequence[Point]) -> list[dict[str, Any]]:
 
 @BOTH
 class TestAsks:
-    def test_only_points_of_the_space_and_none_twice(self, method: Method) -> None:
+    def test_only_points_of_the_space_and_none_twice(self, method: SearchMethod) -> None:
         points, _ = search(make_search(method=method), 40)
 
         assert len({settings_key(point.settings) for point in points}) == 40
         assert [point_of(LARGE, point.parameters) for point in points] == points
 
-    def test_only_what_is_allowed(self, method: Method) -> None:
+    def test_only_what_is_allowed(self, method: SearchMethod) -> None:
         def has_room(point: Point) -> bool:
             return bool(point.settings["max_model_len"] >= 7168)
 
@@ -56,29 +56,30 @@ class TestAsks:
         assert len(points) == 15
         assert all(map(has_room, points))
 
-    def test_a_small_space_is_exhausted_exactly(self, method: Method) -> None:
-        points, _ = search(make_search(SMALL, method), 100)
+    def test_a_small_space_is_exhausted_exactly(self, method: SearchMethod) -> None:
+        space = (UTILIZATION, SPECULATIVE)  # 4 · (1 + 3) points
+        points, _ = search(make_search(space, method), 100)
 
-        everything = [settings_key(point.settings) for point in enumerate_points(SMALL)]
+        everything = [settings_key(point.settings) for point in enumerate_points(space)]
         assert sorted(settings_key(point.settings) for point in points) == sorted(everything)
 
-    def test_an_endless_space_without_anything_allowed_gives_up(self, method: Method) -> None:
+    def test_an_endless_space_without_anything_allowed_gives_up(self, method: SearchMethod) -> None:
         endless = (Parameter(name="gpu_memory_utilization", domain=Range(low=0.5, high=0.9)),)
 
-        assert make_search(endless, method).ask(0, lambda _: False) is None
+        assert make_search(endless, method).ask(Asking(number=0, is_allowed=lambda _: False)) is None
 
-    def test_the_seed_decides(self, method: Method) -> None:
+    def test_the_seed_decides(self, method: SearchMethod) -> None:
         first, again, other = (chosen(search(make_search(method=method, seed=s), 8)[0]) for s in (1, 1, 2))
 
         assert first == again
         assert first != other
 
-    def test_steps_are_round_numbers(self, method: Method) -> None:
+    def test_steps_are_round_numbers(self, method: SearchMethod) -> None:
         points, _ = search(make_search((UTILIZATION, SEQS), method), 8)
 
         assert {point.settings["gpu_memory_utilization"] for point in points} == {0.8, 0.85, 0.9, 0.95}
 
-    def test_log_ranges_are_drawn_by_magnitude(self, method: Method) -> None:
+    def test_log_ranges_are_drawn_by_magnitude(self, method: SearchMethod) -> None:
         space = (
             Parameter(name="whole", domain=Range(low=1, high=1024, log=True)),
             Parameter(name="real", domain=Range(low=0.001, high=1.0, log=True)),
@@ -94,21 +95,21 @@ class TestAsks:
 
 @BOTH
 @pytest.mark.parametrize("trial", [measured, ended(Outcome.OUT_OF_MEMORY), ended(Outcome.CRASHED)])
-def test_a_resumed_study_asks_what_the_uninterrupted_one_did(method: Method, trial: Any) -> None:
+def test_a_resumed_study_asks_what_the_uninterrupted_one_did(method: SearchMethod, trial: Any) -> None:
     points, records = search(make_search(method=method), 14, trial)
 
     for cut in range(len(points)):
         resumed = make_search(method=method)
         for record in records[:cut]:
             resumed.tell(TrialRecord.model_validate_json(record.to_json_line()))
-        assert resumed.ask(cut, never_again(points[:cut])) == points[cut], f"cut before trial {cut}"
+        assert resumed.ask(asking(cut, points[:cut])) == points[cut], f"cut before trial {cut}"
 
 
 def test_asking_again_gives_the_same_point() -> None:
     # A session killed between the question and the answer asks the same question again.
     searcher = make_search()
     _, records = search(searcher, 12)
-    points = [searcher.ask(12, lambda _: True) for _ in range(3)]
+    points = [searcher.ask(Asking(number=12, is_allowed=lambda _: True)) for _ in range(3)]
 
     assert points[0] == points[1] == points[2]
     assert len(searcher.trials) == len(records)

@@ -42,8 +42,8 @@ def test_it_is_part_of_the_digest(parse: Parse) -> None:
     [
         ("emulate: t4", "emulate: expected keys and values, got 't4' (write {profile: t4})"),
         ("emulate: {memory_fraction: 0.5}", "emulate.profile: is missing"),
-        ("emulate: {profile: t4, memory_fraction: 0}", "emulate.memory_fraction: must be more than 0.0, got 0"),
-        ("emulate: {profile: t4, memory_fraction: 1.5}", "emulate.memory_fraction: must be 1.0 or less, got 1.5"),
+        ("emulate: {profile: t4, memory_fraction: 0}", "emulate.memory_fraction: must be more than 0, got 0"),
+        ("emulate: {profile: t4, memory_fraction: 1.5}", "emulate.memory_fraction: must be 1 or less, got 1.5"),
         ("emulate: {profile: t4, memory_fraction: half}", "emulate.memory_fraction: expected a number, got 'half'"),
         ("emulate: {profile: 4}", "emulate.profile: expected text, got 4"),
         ("emulate: {profil: t4}", "emulate.profil: unknown key 'profil' (did you mean profile?)"),

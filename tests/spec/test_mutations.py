@@ -33,8 +33,9 @@ parameters:
   speculative_config:
     - none
     - ngram: {method: ngram, num_speculative_tokens: {low: 2, high: 8}, prompt_lookup_max: 4}
-search: {method: grid, trials: 40, timeout: 6h, seed: 0}
-objective: {maximize: output_throughput_tok_s}
+search: {method: grid, trials: 40, timeout: 6h, seed: 0, gpu_hours: 8, prune: false, probe_prompts: 2, finalists: 3}
+objective: [{maximize: output_throughput_tok_s}, {minimize: p95_ttft_s}]
+more_objectives: [{minimize: peak_memory_bytes}]
 constraints: [tensor_parallel_size >= 1, peak_memory_mib <= 15360, p95_ttft_ms <= 5]
 measure: {warmup_passes: 1, passes: 3, max_seconds: 120}
 deadlines: {load: 5m, pass: 2m, close: 10s}

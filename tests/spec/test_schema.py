@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vbench.spec.loader import json_schema, parse_spec
-from vbench.spec.model import SearchSection, SweepFile
+from vbench.spec.model import SweepFile
+from vbench.spec.search_section import SearchSection
 from vbench.spec.space import count_points
 from vbench.spec.types import ENGINES, SEARCH_METHODS
 
@@ -30,6 +31,14 @@ def test_the_schema_is_strict_and_names_what_is_required() -> None:
 
 def test_the_schema_is_json() -> None:
     assert json.loads(json.dumps(json_schema(), allow_nan=False)) == json_schema()
+
+
+def test_an_editor_takes_one_objective_or_a_list_of_them() -> None:
+    one = {"$ref": "#/$defs/ObjectiveSection"}
+
+    written = json_schema()["properties"]["objective"]
+    assert written["anyOf"] == [one, {"type": "array", "minItems": 1, "items": one}]
+    assert "$ref" not in written
 
 
 def test_the_words_are_those_of_the_types() -> None:

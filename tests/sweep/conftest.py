@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.process import BASE, Vbench
-from vbench.progress import RunInfo
+from vbench.progress import RunInfo, RunSummary
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.spec.loader import parse_spec
@@ -27,6 +27,7 @@ class Recorder:
         self.said: list[str] = []
         self.info: RunInfo | None = None
         self.status = ""
+        self.summary: RunSummary | None = None
 
     @property
     def notes(self) -> str:
@@ -52,8 +53,8 @@ class Recorder:
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         self.said.append(f"trial_finished {record.trial}")
 
-    def run_finished(self, run: RunFolder, records: object, status: str) -> None:
-        self.status = status
+    def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:
+        self.status, self.summary = status, summary
         self.said.append("run_finished")
 
 
@@ -65,11 +66,12 @@ class Sweeps:
         self.heard = Recorder()
 
     def __call__(
-        self, extra: str = "", *, new: bool = False, listener: Recorder | None = None, base: str = BASE
-    ) -> SweepResult:
+        self, extra: str = "", *, new: bool = False, listener: Recorder | None = None, base: str = BASE,
+        warm_start: Sequence[RunFolder] = (),
+    ) -> SweepResult:  # fmt: skip
         self.heard = listener or Recorder()
         prepared = prepare(parse_spec(base + extra, self.folder / "small.yaml"))
-        return run_sweep(prepared, self.folder / "results", self.heard, force_new=new)
+        return run_sweep(prepared, self.folder / "results", self.heard, force_new=new, warm_start=warm_start)
 
 
 @pytest.fixture

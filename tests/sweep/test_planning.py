@@ -75,7 +75,7 @@ def test_with_nothing_to_start_no_engine_is_prepared(sweep: Sweeps) -> None:
     result = sweep(base=TOO_LONG)
     assert [record.outcome for record in result.records] == [Outcome.INFEASIBLE]
     assert "engine_starting" not in sweep.heard.said
-    assert result.status == "finished"
+    assert result.status == "exhausted"  # of the one trial that was wanted none was started
 
 
 def test_a_refused_trial_stays_refused_when_a_run_goes_on(sweep: Sweeps) -> None:

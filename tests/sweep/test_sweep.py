@@ -110,7 +110,7 @@ def test_nothing_is_left_in_the_temporary_folder(finished: Vbench) -> None:
 def test_records_are_on_disk_before_the_search_hears_of_them(sweep: Sweeps) -> None:
     def kept(message: dict[str, Any]) -> None:
         assert sweep.heard.info is not None
-        pending = json.loads(sweep.heard.info.run.pending_json.read_text())
+        (pending,) = json.loads(sweep.heard.info.run.pending_json.read_text())["trials"]
         assert pending["trial"] == sum(one.startswith("trial_finished") for one in sweep.heard.said)
 
     result = sweep(f"{SPACE}search: {{method: random, trials: 3}}\n", listener=Recorder(kept))

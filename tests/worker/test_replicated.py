@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.execution.bench import Bench, How, Ran, pid_of, wait_until
-from vbench.execution import runner
+from vbench.execution import trial_process
 from vbench.outcome import Outcome
 from vbench.spec.types import Deadlines
 from vbench.worker.engines.base import Work
@@ -38,7 +38,7 @@ def durations(ran: Ran) -> list[float]:
 
 @pytest.fixture
 def bench(fake_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(runner, "_TERM_GRACE_S", 0.3)
+    monkeypatch.setattr(trial_process, "_TERM_GRACE_S", 0.3)
     yield fake_bench
     assert wait_until(lambda: fake_bench.processes() == [])
     assert fake_bench.temp_folders() == []
@@ -174,8 +174,8 @@ class TestDeaths:
     @BOTH
     def test_a_hang_of_one_ends_at_the_deadline(self, bench: Bench, how: How) -> None:
         watcher = Watcher(bench, "warmup", lambda _, replicas: os.kill(replicas[1], signal.SIGSTOP))
-        limits = Deadlines(load_s=60, pass_s=0.5, close_s=60)
-        ran = bench.run(how=how, replicas=2, deadlines=limits, on_event=watcher)
+        limits = Deadlines(load_s=60, pass_s=3, close_s=60)
+        ran = bench.run(how=how, engine_args=self.SLOW, replicas=2, deadlines=limits, on_event=watcher)
 
         assert (ran.outcome, ran.failure_class) == (Outcome.TIMED_OUT, "pass_deadline")
         assert ran.raw.leftovers == []

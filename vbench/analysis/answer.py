@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vbench.analysis.ranking import Gain, baseline_of, contenders, gain_over_baseline, objective_value, ranked
+from vbench.analysis.ranking import (
+    Gain,
+    baseline_of,
+    contenders,
+    gain_over_baseline,
+    objective_value,
+    ranked,
+    remeasured,
+)
+from vbench.analysis.remeasure import finals_of, was_remeasured
 from vbench.analysis.statistics import Interval, interval_of
 from vbench.metrics import value_of
 from vbench.outcome import Outcome
@@ -35,6 +44,7 @@ class Answer:
     objective: Objective
     num_trials: int
     num_completed: int
+    num_pruned: int
     num_ranked: int
     best: TrialRecord | None
     value: float | None
@@ -44,6 +54,11 @@ class Answer:
     gain: Gain | None
     differences: tuple[Difference, ...]
     contenders: tuple[TrialRecord, ...]
+    finals: tuple[int, ...]
+    """The trials that measured the best again, whose passes its numbers are; empty where there were none."""
+    is_baseline_remeasured: bool
+    not_remeasured: tuple[int, ...]
+    """Finalists of which no final gave a measurement, so that the order is that of the first measurements."""
     is_fake: bool
     """Whether any trial ran on the fake engine, whose numbers come from a formula: not measurements."""
 
@@ -53,19 +68,24 @@ def find_answer(records: Sequence[TrialRecord], objective: Objective) -> Answer:
     order = ranked(records, objective)
     top = order[0] if order else None
     baseline = baseline_of(records)
+    finalists = {record.trial: was_remeasured(record) for record in remeasured(records)}
     return Answer(
         objective=objective,
         num_trials=len(records),
         num_completed=sum(record.outcome is Outcome.COMPLETED for record in records),
+        num_pruned=sum(record.outcome is Outcome.PRUNED for record in records),
         num_ranked=len(order),
         best=top,
         value=objective_value(top, objective) if top else None,
         interval=interval_of(top, objective.metric) if top else None,
         peak_memory_bytes=value_of(top.measurements, "peak_memory_bytes") if top else None,
         baseline=baseline,
-        gain=gain_over_baseline(top, baseline, objective) if top and baseline and top is not baseline else None,
+        gain=gain_over_baseline(top, baseline, objective) if top and baseline and top.trial != baseline.trial else None,
         differences=tuple(differences(top, baseline)) if top and baseline else (),
         contenders=tuple(contenders(order, objective)),
+        finals=finals_of(top) if top else (),
+        is_baseline_remeasured=bool(baseline and was_remeasured(baseline)),
+        not_remeasured=tuple(trial for trial, state in finalists.items() if state is False),
         is_fake=any(FAKE_ENGINE in (record.engine.name, record.config.get("engine")) for record in records),
     )
 

@@ -1,4 +1,8 @@
-"""What each parameter did, one at a time: the objective by value. What was seen; interactions aren't modelled."""
+"""What each parameter did, one at a time: the objective by value. What was seen; interactions aren't modelled.
+
+A trial counts once, finals in the place of what they measured again. One that was stopped early has no value, only a
+bound, so that values with many such trials look better than they are: their number stands beside.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.analysis.failures import has_failed
 from vbench.analysis.ranking import objective_value
+from vbench.analysis.remeasure import standing
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.spec.types import Objective
@@ -23,12 +29,15 @@ class ValueEffect:
     value: Any
     num_trials: int
     num_failed: int
-    """Trials that ended in any other way than completed."""
+    """Trials that neither completed nor were stopped early."""
+    num_pruned: int
     results: tuple[tuple[int, float], ...]
     """Trial number and objective of each completed trial."""
     median: float | None
     best: float | None
     best_trial: int | None
+    bounds: tuple[tuple[int, float], ...] = ()
+    """Trial number and bound of each trial that was stopped early: it would have been no better. In no median."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +65,7 @@ def effects(records: Iterable[TrialRecord], objective: Objective) -> list[Parame
     A trial in which a parameter doesn't apply (or a baseline that leaves it to the engine) counts nowhere for it.
     """
     trials: dict[str, dict[str, tuple[Any, list[TrialRecord]]]] = {}
-    for record in records:
+    for record in standing(records):
         for name, value in record.parameters.items():
             # Keyed by JSON: True and 1 are different settings although Python calls them equal.
             trials.setdefault(name, {}).setdefault(json.dumps(value, sort_keys=True), (value, []))[1].append(record)
@@ -74,11 +83,13 @@ def _value_effect(value: Any, records: list[TrialRecord], objective: Objective) 
     return ValueEffect(
         value=value,
         num_trials=len(records),
-        num_failed=len(records) - len(completed),
+        num_failed=sum(map(has_failed, records)),
+        num_pruned=sum(record.outcome is Outcome.PRUNED for record in records),
         results=tuple(results),
         median=statistics.median(result for _, result in results) if results else None,
         best=top[1] if top else None,
         best_trial=top[0] if top else None,
+        bounds=tuple((one.trial, one.stopped.bound) for one in records if one.stopped is not None),
     )
 
 

@@ -27,11 +27,17 @@ class FailureGroup:
         return len(self.trials)
 
 
+def has_failed(record: TrialRecord) -> bool:
+    """Whether the trial neither completed nor was stopped early."""
+    return record.outcome not in (Outcome.COMPLETED, Outcome.PRUNED)
+
+
 def group_failures(records: Iterable[TrialRecord]) -> list[FailureGroup]:
-    """Every trial that didn't complete, by class: the most frequent first, then by name."""
+    """Every trial that failed, by class: the most frequent first, then by name. One that was stopped early as it
+    couldn't win is no failure."""
     groups: dict[str, list[TrialRecord]] = {}
     for record in records:
-        if record.outcome is not Outcome.COMPLETED:
+        if has_failed(record):
             name = record.failure.failure_class if record.failure else record.outcome.value
             groups.setdefault(name, []).append(record)
     return sorted(

@@ -12,23 +12,23 @@ from vbench.analysis.ranking import keeps_constraints
 from vbench.metrics import metric_names, value_of
 from vbench.records.record import TrialRecord
 
-_FACTS = ("trial", "origin", "outcome", "failure_class", "keeps_constraints")
-_WHOLE_NUMBERS = ("trial", "peak_memory_bytes")
+_FACTS = ("trial", "origin", "repeat_of", "outcome", "failure_class", "keeps_constraints", "bound")
+_WHOLE_NUMBERS = ("trial", "repeat_of", "peak_memory_bytes")
 
 
 def to_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """One row a trial, in the given order.
 
-    Columns: `trial`, `origin`, `outcome`, `failure_class`, `keeps_constraints`, `param.<dotted name>` for each
-    parameter of any trial, every name of `metrics.metric_names()` (`p95_ttft_s`, `peak_memory_bytes`, …) and
-    `duration_s`. Always the same metric columns, so that frames of different runs can be joined; what wasn't measured
-    is missing (NA or NaN).
+    Columns: `trial`, `origin`, `repeat_of`, `outcome`, `failure_class`, `keeps_constraints`, `bound` (what the
+    objective of a trial that was stopped early was no better than), `param.<dotted name>` for each parameter of any
+    trial, every name of `metrics.metric_names()` (`p95_ttft_s`, `peak_memory_bytes`, …) and `duration_s`. Always the
+    same metric columns, so that frames of different runs can be joined; what wasn't measured is missing (NA or NaN).
     """
     listed: Sequence[TrialRecord] = list(records)
     names = list(dict.fromkeys(name for record in listed for name in record.parameters))
     columns = [*_FACTS, *(f"param.{name}" for name in names), *metric_names(), "duration_s"]
     frame = pd.DataFrame([_row(record, names) for record in listed], columns=columns)
-    for column in (*metric_names(), "duration_s"):
+    for column in (*metric_names(), "bound", "duration_s"):
         frame[column] = frame[column].astype("float64")
     for column in _WHOLE_NUMBERS:
         frame[column] = frame[column].astype("Int64")  # pandas' integer that may be missing
@@ -39,9 +39,11 @@ def _row(record: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "trial": record.trial,
         "origin": record.origin,
+        "repeat_of": record.repeat_of,
         "outcome": record.outcome.value,
         "failure_class": record.failure.failure_class if record.failure else None,
         "keeps_constraints": keeps_constraints(record) if record.outcome.is_measured else None,
+        "bound": record.stopped.bound if record.stopped is not None else None,
         "duration_s": record.duration_s,
     }
     row.update({f"param.{name}": _scalar(record.parameters.get(name)) for name in names})

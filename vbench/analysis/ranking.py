@@ -1,7 +1,7 @@
 """Which trial is best, and by how much. Decides who may be ranked at all and how ties are broken.
 
 Ranked are completed trials that have a value and keep every constraint. A trial over its memory budget is never ranked,
-whatever it scored.
+whatever it scored. Once finalists were measured again, only these are ranked, by their finals (`remeasure`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from vbench.analysis.remeasure import REPEATS, standing, was_remeasured
+from vbench.analysis.remeasure import remeasured as remeasured  # noqa: PLC0414 -- re-exported
 from vbench.analysis.statistics import Interval, interval_of, pass_values, ratio_interval
 from vbench.metrics import value_of
 from vbench.outcome import Outcome
@@ -51,13 +53,17 @@ def keeps_constraints(record: TrialRecord) -> bool:
 
 
 def is_rankable(record: TrialRecord, objective: Objective) -> bool:
-    """Whether the trial may be called the best."""
+    """Whether the trial, by itself, may be called the best."""
     has_value = objective_value(record, objective) is not None
     return record.outcome is Outcome.COMPLETED and has_value and keeps_constraints(record)
 
 
 def ranked(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
-    """Rankable trials, best first; ties by lower peak memory (unknown last), then by lower trial number."""
+    """Rankable trials, best first; ties by lower peak memory (unknown last), then by lower trial number.
+
+    With finals among the records, or of `remeasured` ones: the finalists alone, as their finals found them, unless one
+    of them couldn't be measured again. Finals and interference checks are no trials of their own.
+    """
 
     def key(record: TrialRecord) -> tuple[float, float, int]:
         value = objective_value(record, objective)
@@ -65,7 +71,11 @@ def ranked(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRe
         cost = math.inf if value is None else -value if objective.direction == "maximize" else value
         return cost, math.inf if memory is None else memory, record.trial
 
-    return sorted((record for record in records if is_rankable(record, objective)), key=key)
+    counted = standing(records)
+    states = [was_remeasured(record) for record in counted]
+    if True in states and False not in states:
+        counted = [record for record, state in zip(counted, states, strict=True) if state]
+    return sorted((record for record in counted if is_rankable(record, objective)), key=key)
 
 
 def best(records: Iterable[TrialRecord], objective: Objective) -> TrialRecord | None:
@@ -75,11 +85,12 @@ def best(records: Iterable[TrialRecord], objective: Objective) -> TrialRecord | 
 
 
 def incumbents(records: Iterable[TrialRecord], objective: Objective) -> list[Incumbent]:
-    """The best so far after each trial, in the order of trials. A tie leaves the incumbent in its place."""
+    """The best so far after each trial, in the order of trials, by what was known then: finals and interference checks
+    are left out. A tie leaves the incumbent in its place."""
     history: list[Incumbent] = []
     holder: int | None = None
     held: float | None = None
-    for record in sorted(records, key=lambda one: one.trial):
+    for record in sorted((one for one in records if one.origin not in REPEATS), key=lambda one: one.trial):
         value = objective_value(record, objective)
         if value is not None and is_rankable(record, objective):
             is_better = held is None or (value > held if objective.direction == "maximize" else value < held)
@@ -90,8 +101,9 @@ def incumbents(records: Iterable[TrialRecord], objective: Objective) -> list[Inc
 
 
 def baseline_of(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The trial of the sweep's `baseline:`, however it ended; None where the sweep has none."""
-    return next((record for record in records if record.origin == "baseline"), None)
+    """The trial of the sweep's `baseline:`, however it ended, with its finals where it has some; None where the sweep
+    has none."""
+    return next((record for record in standing(records) if record.origin == "baseline"), None)
 
 
 def gain_over_baseline(record: TrialRecord, baseline: TrialRecord, objective: Objective) -> Gain | None:

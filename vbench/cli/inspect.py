@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, Results, RunName
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, RunName
 from vbench.errors import EXIT_NO_RESULT, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _PIPE_WIDTH = 160  # columns where there is no terminal to ask
-_COLUMNS = {"Run": 0, "Status": 0, "Trials": 0, "Completed": 60, "Best": 0, "Created (UTC)": 90}
+_COLUMNS = {"Run": 0, "Status": 0, "Trials": 0, "Completed": 60, "Pruned": 100, "Best": 0, "Created (UTC)": 90}
 """Of the list, each with the width from which there is room for it; the date is also in the run's id."""
 
 
@@ -41,13 +41,20 @@ class Form(StrEnum):
 def best(
     run: RunName = "",
     form: Annotated[Form, typer.Option("--as", help="What to print.")] = Form.SERVE,
+    pareto: Annotated[
+        bool,
+        typer.Option(
+            "--pareto", metavar=FLAG, help="Of several objectives, every trial that no other beats in all of them."
+        ),
+    ] = False,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Print the best configuration, ready to paste: a [bold]vllm serve[/] command, Python, a notebook, or YAML.
 
     vbench best                                   of the latest run, for a shell
     vbench best demo --as notebook > best.ipynb
-    vbench best demo --as json                    the trial's whole record
+    vbench best demo --as json                    the trial's whole record; measured again, with those passes
+    vbench best demo --pareto                     a table of the front; with --as json, a record a line
     """
     from vbench.analysis.ranking import best as best_of
     from vbench.records.runs import resolve_run
@@ -57,6 +64,8 @@ def best(
     folder = resolve_run(results, run)
     contents = read_run(folder)
     winner = best_of(contents.result.records, contents.objective)
+    if pareto and winner is not None:
+        return _print_front(contents, form)
     if winner is None:
         name = f"{folder.sweep}/{folder.run_id}"
         typer.echo(
@@ -73,6 +82,22 @@ def best(
     }
     text = winner.to_json_line() if form is Form.JSON else writers[form](winner.config)
     typer.echo(text.removesuffix("\n"))
+
+
+def _print_front(contents: RunContents, form: Form) -> None:
+    from vbench.analysis.pareto import pareto_front
+    from vbench.cli.wording import make_console
+    from vbench.report.terminal import pareto_table
+
+    if form is Form.JSON:
+        for record in pareto_front(contents.result.records, contents.objectives):
+            typer.echo(record.to_json_line())
+        return
+    if form is not Form.SERVE:
+        raise UsageError(f"--pareto prints a table, or with --as json records: --as {form} is for one trial")
+    if not contents.more_objectives:
+        typer.echo("note: the sweep has one objective, so that the front is its best", err=True)
+    make_console(sys.stdout, pipe_width=_PIPE_WIDTH).print(pareto_table(contents.result.records, contents.objectives))
 
 
 def list_runs(results: Results = DEFAULT_RESULTS) -> None:
@@ -104,6 +129,7 @@ def show(
     vbench show demo 7             all about trial 7 of the latest run of the sweep `demo`
     vbench show 7                  all about trial 7 of the latest run
     """
+    from vbench.analysis.ranking import remeasured
     from vbench.cli.wording import make_console
     from vbench.records.runs import resolve_run
     from vbench.report.contents import read_run
@@ -123,7 +149,8 @@ def show(
     record = next((one for one in contents.result.records if one.trial == trial), None)
     if record is None:
         raise UsageError(_no_such_trial(folder, trial, [one.trial for one in contents.result.records]))
-    console.print(trial_details(record))
+    again = next((one for one in remeasured(contents.result.records) if one.trial == trial), None)
+    console.print(trial_details(record, contents.objective, again))
     if log_lines:
         _print_log(folder.log(trial), log_lines)
 
@@ -157,13 +184,19 @@ def _runs_table(folders: Sequence[RunFolder], width: int) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    shown = [(index, heading) for index, (heading, least) in enumerate(_COLUMNS.items()) if width >= least]
+    rows = [_cells(folder) for folder in folders]
+    pruned = list(_COLUMNS).index("Pruned")
+    has_pruned = any(row[pruned] not in ("0", "–") for row in rows)
+    shown = [
+        (index, heading)
+        for index, (heading, least) in enumerate(_COLUMNS.items())
+        if width >= least and (index != pruned or has_pruned)
+    ]
     for _, heading in shown:
-        is_number = heading in ("Trials", "Completed", "Best")
+        is_number = heading in ("Trials", "Completed", "Pruned", "Best")
         table.add_column(heading, justify="right" if is_number else "left", overflow="fold", no_wrap=heading != "Run")
     table.columns[0].min_width = 16
-    for folder in folders:
-        cells = _cells(folder)
+    for cells in rows:
         table.add_row(*(Text(cells[index]) for index, _ in shown))
     return table
 
@@ -171,6 +204,7 @@ def _runs_table(folders: Sequence[RunFolder], width: int) -> Table:
 def _cells(folder: RunFolder) -> list[str]:
     from vbench.analysis.ranking import best as best_of
     from vbench.analysis.ranking import objective_value
+    from vbench.analysis.search_work import count_trials
     from vbench.cli.wording import show_value
     from vbench.report.contents import read_run
 
@@ -178,14 +212,14 @@ def _cells(folder: RunFolder) -> list[str]:
     try:
         contents = read_run(folder)
     except StoreError:
-        return [name, "unreadable", "–", "–", "–", "–"]
+        return [name, "unreadable", *("–" for _ in range(len(_COLUMNS) - 2))]
     records, objective = contents.result.records, contents.objective
     winner = best_of(records, objective)
     return [
         name,
         _status(folder, contents),
-        f"{len(records)}/{contents.run.get('num_trials_planned', '?')}",
-        str(sum(record.outcome == "completed" for record in records)),
+        f"{count_trials(records).started}/{contents.run.get('num_trials_planned', '?')}",
+        *(str(sum(record.outcome == outcome for record in records)) for outcome in ("completed", "pruned")),
         show_value(objective.metric, objective_value(winner, objective)) if winner else "–",
         str(contents.run.get("created_at", ""))[:16].replace("T", " "),
     ]

@@ -6,13 +6,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from vbench.cli.wording import (
+    ORIGINS,
     PHASES,
     STOPPING,
-    Eta,
     describe_earlier,
     describe_point,
     describe_result,
@@ -21,15 +20,12 @@ from vbench.cli.wording import (
     pass_rate,
     print_ending,
 )
-from vbench.progress import Listener, RunInfo
+from vbench.progress import Listener, RunInfo, RunSummary
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.spec.config import effective_config, engine_arguments
 from vbench.spec.space import Point
 from vbench.units import format_duration
-
-if TYPE_CHECKING:
-    pass
 
 
 class CliListener(Listener, Protocol):
@@ -58,14 +54,12 @@ class JsonListener:
     def __init__(self, stream: TextIO, side: TextIO, *, has_summary: bool) -> None:
         self._stream, self._side = stream, side
         self._has_summary = has_summary
-        self._best: int | None = None
 
     def stopping(self) -> None:
         """Not said: the error message is enough."""
 
     def run_started(self, info: RunInfo) -> None:
         """Only what a person should know."""
-        self._best = info.best.trial if info.best else None
         for note in info.notes:
             print(f"note: {note}", file=self._side, flush=True)
 
@@ -81,24 +75,24 @@ class JsonListener:
     def trial_event(self, message: dict[str, Any]) -> None:
         """Not said."""
 
-    def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
+    def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:  # noqa: ARG002
         """The record, as it is on disk."""
-        self._best = best.trial if best else None
         print(record.to_json_line(), file=self._stream, flush=True)
 
-    def run_finished(self, run: RunFolder, records: Sequence[TrialRecord], status: str) -> None:
+    def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:
         """`{"run", "status", "num_trials", "outcomes", "best_trial"}`, of the whole run."""
         if not self._has_summary:
             return
-        outcomes = [str(record.outcome) for record in records]
-        summary = {
+        for note in summary.notes:
+            print(f"note: {note}", file=self._side, flush=True)
+        facts = {
             "run": str(run.path),
             "status": status,
-            "num_trials": len(records),
-            "outcomes": {name: outcomes.count(name) for name in sorted(set(outcomes))},
-            "best_trial": self._best,
+            "num_trials": summary.num_trials,
+            "outcomes": dict(summary.outcomes),
+            "best_trial": summary.best.trial if summary.best else None,
         }
-        print(json.dumps(summary), file=self._stream, flush=True)
+        print(json.dumps(facts), file=self._stream, flush=True)
 
 
 class PlainListener:
@@ -114,12 +108,11 @@ class PlainListener:
     def run_started(self, info: RunInfo) -> None:
         """What will be done, and where it goes."""
         self.info = info
-        self.eta = Eta(info.planned_trials, info.records)
         self._say(f"sweep {info.spec.name}: {describe_work(info)}")
         self._say(f"results in {info.run.path}")
         for note in info.notes:
             self._say(f"note: {note}")
-        if info.records:
+        if info.num_earlier:
             self._say(describe_earlier(info))
 
     def engine_starting(self) -> None:
@@ -133,26 +126,25 @@ class PlainListener:
 
     def trial_started(self, number: int, point: Point, origin: str) -> None:
         """Its number and what it tries."""
-        left_s = self.eta.seconds_left()
+        standing = self.info.standing
+        left_s = standing.seconds_left()
         left = f", {format_duration(left_s)} left" if left_s is not None else ""
-        name = "baseline: " if origin == "baseline" else ""
-        place = f"[{self.eta.done + 1}/{self.info.planned_trials}{left}] trial {number}"
-        self._say(f"{place}  {name}{describe_point(point.parameters)}")
+        place = f"[{standing.next_place}{left}] trial {number}"
+        self._say(f"{place}  {ORIGINS.get(origin, '')}{describe_point(point.parameters)}")
 
     def trial_event(self, message: dict[str, Any]) -> None:
         """Not said: a log needs no phases."""
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Its result, and whether it leads."""
-        self.eta.add(record)
-        is_best = best is not None and best.trial == record.trial
+        is_best = best is not None and best.trial in (record.trial, record.repeat_of)
         self._say(f"    {describe_result(record, self.info.spec.objective)}{'  ← best so far' if is_best else ''}")
         for warning in record.warnings:
             self._say(f"    warning: {warning}")
 
-    def run_finished(self, run: RunFolder, records: Sequence[TrialRecord], status: str) -> None:
+    def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:
         """How it ended, and what can be done next."""
-        print_ending(make_console(self._stream), self.info, run, records, status)
+        print_ending(make_console(self._stream), self.info, run, summary, status)
 
     def _say(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -188,13 +180,14 @@ class SingleListener(PlainListener):
         """The record, for people."""
         from vbench.report.terminal import trial_details
 
+        self._last = record.trial
         self._say("")
         make_console(self._stream).print(trial_details(record))
 
-    def run_finished(self, run: RunFolder, records: Sequence[TrialRecord], status: str) -> None:  # noqa: ARG002
+    def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:  # noqa: ARG002
         """Where it is kept."""
-        if records:
-            self._say(f"\nrecord in {run.trials_jsonl}, log in {run.log(records[-1].trial)}")
+        if summary.num_trials:
+            self._say(f"\nrecord in {run.trials_jsonl}, log in {run.log(self._last)}")
 
     def _say_at(self, text: str) -> None:
         self._say(f"  {format_duration(time.monotonic() - self._started_t):>7}  {text}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rich.console import Group, RenderableType
@@ -14,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from vbench.cli.wording import (
+    ORIGINS,
     PHASES,
     STOPPING,
-    Eta,
     describe_earlier,
     describe_point,
     describe_result,
@@ -28,7 +26,7 @@ from vbench.cli.wording import (
 )
 from vbench.metrics import value_of
 from vbench.outcome import Outcome
-from vbench.progress import RunInfo
+from vbench.progress import RunInfo, RunSummary
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.spec.space import Point
@@ -40,7 +38,6 @@ class LiveListener:
 
     def __init__(self, stream: TextIO) -> None:
         self._console = make_console(stream)
-        self._outcomes: Counter[Outcome] = Counter()
         self._trial: tuple[int, Point, str] | None = None
         self._trial_started_t = 0.0
         self._rates: list[str] = []
@@ -54,13 +51,11 @@ class LiveListener:
     def run_started(self, info: RunInfo) -> None:
         """What will be done."""
         self._info, self._best = info, info.best
-        self._eta = Eta(info.planned_trials, info.records)
-        self._outcomes.update(record.outcome for record in info.records)
         self._say(f"sweep {info.spec.name}: {describe_work(info)}")
         self._say(f"results in {info.run.path}", style="dim")
         for note in info.notes:
             self._say(f"note: {note}", style="yellow")
-        if info.records:
+        if info.num_earlier:
             self._say(describe_earlier(info), style="dim")
         # Made only now: it draws once when it is made, and until here there is nothing to draw.
         self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=4, transient=True)
@@ -94,9 +89,7 @@ class LiveListener:
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Leave one line in the scrollback."""
-        self._eta.add(record)
-        self._outcomes[record.outcome] += 1
-        is_best = best is not None and best.trial == record.trial
+        is_best = best is not None and best.trial in (record.trial, record.repeat_of)
         self._best, self._trial = best, None
         result = describe_result(record, self._info.spec.objective, has_evidence=False)
         if record.warnings:
@@ -108,10 +101,10 @@ class LiveListener:
         )
         self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
 
-    def run_finished(self, run: RunFolder, records: Sequence[TrialRecord], status: str) -> None:
+    def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:
         """Stop drawing and give the answer."""
         self._live.stop()
-        print_ending(self._console, self._info, run, records, status)
+        print_ending(self._console, self._info, run, summary, status)
 
     @property
     def _num_passes(self) -> int:
@@ -132,17 +125,21 @@ class LiveListener:
         return Group(Text(), self._progress(), rows)
 
     def _progress(self) -> RenderableType:
-        done, planned = self._eta.done, self._info.planned_trials
+        standing = self._info.standing
         elapsed_s = time.monotonic() - self._trial_started_t if self._trial else 0.0
-        left_s = self._eta.seconds_left(elapsed_s)
-        words = Text(f"{done}/{planned} trials")
+        left_s = standing.seconds_left(elapsed_s)
+        words = Text(standing.place)
         if left_s is not None:
             words.append(f" · {format_duration(left_s)} left", style="cyan")
-        for outcome, count in self._outcomes.items():
+        for outcome, count in list(standing.outcomes.items()):  # the loop may add one meanwhile
             if outcome is not Outcome.COMPLETED:
                 words.append(f" · {count} {outcome.replace('_', ' ')}", style="yellow")
         bar = Table.grid(padding=(0, 1))
-        bar.add_row("     ", ProgressBar(total=planned, completed=done, width=min(30, self._console.width // 4)), words)
+        bar.add_row(
+            "     ",
+            ProgressBar(total=1.0, completed=standing.share_done, width=min(30, self._console.width // 4)),
+            words,
+        )
         return bar
 
     def _add_current(self, rows: Table) -> None:
@@ -153,8 +150,8 @@ class LiveListener:
             status = Text(STOPPING, style="yellow")
         if self._trial is not None:
             number, point, origin = self._trial
-            name = "baseline: " if origin == "baseline" else ""
-            rows.add_row(Text(str(number), style="bold"), Text(f"{name}{describe_point(point.parameters)}"))
+            words = f"{ORIGINS.get(origin, '')}{describe_point(point.parameters)}"
+            rows.add_row(Text(str(number), style="bold"), Text(words))
         rows.add_row("", status)
 
     def _add_incumbent(self, rows: Table) -> None:

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vbench import errors
-from vbench.cli import doctor, engines, hardware, inspect, plan, prompts, report, run, schema, sweep
+from vbench.cli import doctor, engines, export, hardware, inspect, plan, prompts, report, run, schema, sweep
 from vbench.cli.options import FLAG, help_of, silence_stdout
 
 app = typer.Typer(
@@ -104,6 +104,7 @@ _add("report", "Read", report.report)
 _add("best", "Read", inspect.best)
 _add("list", "Read", inspect.list_runs)
 _add("show", "Read", inspect.show)
+_add("export", "Read", export.export)
 _add("hardware", "This machine", hardware.hardware)
 _add("doctor", "This machine", doctor.doctor)
 _add("engines", "This machine", engines.engines)

@@ -39,6 +39,109 @@ NoPlan = Annotated[
     bool,
     typer.Option("--no-plan", metavar=FLAG, help="Start also what the memory planner says can't run on the card."),
 ]
+Emulate = Annotated[
+    str | None,
+    typer.Option(
+        "--emulate", metavar="NAME", help="Hold trials to another, smaller card: a hardware profile, such as t4."
+    ),
+]
+# How a sweep searches and when it stops: each of these stands for a key of the file, and wins over it.
+_LIMITS, _SEARCH = "When to stop", "How to search"
+Trials = Annotated[
+    int | None,
+    typer.Option("--trials", metavar="N", min=1, help="How many trials in all.", rich_help_panel=_LIMITS),
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="TIME", help="Time budget (90s, 10m, 6h), all sessions together.", rich_help_panel=_LIMITS
+    ),
+]
+GpuHours = Annotated[
+    float | None,
+    typer.Option(
+        "--gpu-hours",
+        metavar="X",
+        help="GPU-hours that the run may take, all its sessions together; [bold]--new[/] starts a new account.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+SessionTime = Annotated[
+    str | None,
+    typer.Option(
+        "--session",
+        metavar="TIME",
+        help="How long this machine is yours (12h). No trial is started that wouldn't end in time. In a Kaggle "
+        "notebook it counts since the notebook was opened, elsewhere from now on.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+SessionMargin = Annotated[
+    str | None,
+    typer.Option(
+        "--session-margin",
+        metavar="TIME",
+        help="Stop so long before the session's end, to save results. Default: 15m.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        "--method", metavar="NAME", help="How configurations are chosen: auto, grid, random, tpe, …",
+        rich_help_panel=_SEARCH,
+    ),
+]  # fmt: skip
+Prune = Annotated[
+    bool | None,
+    typer.Option(
+        "--prune/--no-prune",
+        metavar=FLAG,
+        help="Stop trials that can't catch the best so far. Default: with method auto.",
+        rich_help_panel=_SEARCH,
+        show_default=False,
+    ),
+]
+Finalists = Annotated[
+    int | None,
+    typer.Option(
+        "--finalists",
+        metavar="N",
+        min=0,
+        help="Measure up to so many of the best again before one is named. Default: 3 with method auto.",
+        rich_help_panel=_SEARCH,
+    ),
+]
+RandomArm = Annotated[
+    bool,
+    typer.Option(
+        "--random-arm",
+        metavar=FLAG,
+        help="Afterwards, a random search of equal time: what was the search worth?",
+        rich_help_panel=_SEARCH,
+    ),
+]
+Parallel = Annotated[
+    int | None,
+    typer.Option(
+        "--parallel",
+        metavar="N",
+        min=1,
+        help="So many one-GPU trials side by side, where they don't disturb each other.",
+        rich_help_panel=_SEARCH,
+    ),
+]
+FromRuns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Learn from an earlier run of the same model and card first; named as for [bold]vbench show[/]. May be "
+        "repeated.",
+        rich_help_panel=_SEARCH,
+        show_default=False,
+    ),
+]
 RunName = Annotated[
     str,
     typer.Argument(

@@ -3,14 +3,13 @@ left, and the ending with the next commands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from vbench.analysis.ranking import best
+from vbench.analysis.wording import explain_stop
 from vbench.cli.options import DEFAULT_RESULTS
 from vbench.metrics import metric_of, value_of
 from vbench.outcome import Outcome
-from vbench.progress import RunInfo
+from vbench.progress import RunInfo, RunSummary
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.report.text import printable
@@ -29,9 +28,25 @@ PHASES = {
     "start": "starting",
     "import": "importing the engine",
     "load": "loading the model",
+    "probe": "trying a few prompts",
     "warmup": "warming up",
     "pass": "measuring",
     "close": "closing",
+}
+
+
+ORIGINS = {
+    "baseline": "baseline: ",
+    "final": "measured again: ",
+    "random": "random: ",
+    "interference": "side by side: ",
+}
+"""What stands before the settings of a trial that the search didn't ask for."""
+_REASONS = {
+    "out_of_time": "the time budget is spent; go on with a larger `--timeout`",
+    "gpu_hours": "the GPU-hours are spent; go on with larger `--gpu-hours`",
+    "session_end": "the session ends soon; go on in the next with the same command",
+    "exhausted": "every allowed configuration was tried",
 }
 
 
@@ -57,33 +72,13 @@ def describe_result(record: TrialRecord, objective: Objective, *, has_evidence: 
         suffix = f"  violates {', '.join(broken)}" if broken else ""
         peak = format_bytes(value_of(record.measurements, "peak_memory_bytes"))
         return f"{value}  peak {peak}  in {format_duration(record.duration_s)}{suffix}"
+    if record.stopped is not None:
+        return explain_stop(record.stopped, objective)
     failure = record.failure
     reason = f" ({failure.failure_class})" if failure else ""
     if failure and has_evidence:
         reason += f": {printable(failure.evidence)}"
     return f"{record.outcome.replace('_', ' ')}{reason}"
-
-
-class Eta:
-    """Time left, from what the trials of this run took so far; None before the first has ended."""
-
-    def __init__(self, planned: int, records: Sequence[TrialRecord]) -> None:
-        self.planned = planned
-        self.durations = [record.duration_s for record in records if record.duration_s is not None]
-        self.done = len(records)
-
-    def add(self, record: TrialRecord) -> None:
-        """Count a trial that ended."""
-        self.done += 1
-        if record.duration_s is not None:
-            self.durations.append(record.duration_s)
-
-    def seconds_left(self, running_s: float = 0.0) -> float | None:
-        """Estimated seconds until the last planned trial has ended; `running_s` is how long the current one has run."""
-        if not self.durations:
-            return None
-        mean_s = sum(self.durations) / len(self.durations)
-        return (self.planned - self.done) * mean_s - min(running_s, mean_s)
 
 
 def pass_rate(message: dict[str, Any]) -> str:
@@ -104,13 +99,13 @@ def describe_work(info: RunInfo) -> str:
 
 def describe_earlier(info: RunInfo) -> str:
     """What earlier sessions did, and what that means for this one."""
+    standing = info.standing
     if info.is_complete:
-        num_trials = len(info.records)
         return (
-            f"nothing left to do: {num_trials} trials are done. --trials with a larger number adds to them, --new "
+            f"nothing left to do: {standing.done} trials are done. --trials with a larger number adds to them, --new "
             "starts over"
         )
-    return f"going on: {len(info.records)} of {info.planned_trials} trials are done"
+    return f"going on: {standing.done} of {standing.planned} trials are done"
 
 
 def make_console(stream: TextIO, *, pipe_width: int = PIPE_WIDTH) -> Console:
@@ -127,25 +122,24 @@ def make_console(stream: TextIO, *, pipe_width: int = PIPE_WIDTH) -> Console:
     return console
 
 
-def print_ending(console: Console, info: RunInfo, run: RunFolder, records: Sequence[TrialRecord], status: str) -> None:
+def print_ending(console: Console, info: RunInfo, run: RunFolder, summary: RunSummary, status: str) -> None:
     """The answer in a box, then the next commands."""
     from vbench.report.terminal import summary_panel
 
     if status == "interrupted":
         return
-    if records:
-        console.print(summary_panel(records, info.spec.objective))
-    reasons = {
-        "out_of_time": "the time budget is spent; go on with a larger `--timeout`",
-        "exhausted": "every allowed configuration was tried",
-    }
-    if status in reasons:
-        console.print(f"{len(records)} of {info.planned_trials} trials: {reasons[status]}", highlight=False)
-    if not records:
+    if summary.num_trials:
+        console.print(summary_panel(summary.read(), info.spec.objective))
+    for note in summary.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, style="yellow", soft_wrap=True)
+    if status in _REASONS:
+        standing = summary.standing
+        console.print(f"{standing.done} of {standing.planned} trials: {_REASONS[status]}", highlight=False)
+    if not summary.num_trials:
         return
     name = f"{run.sweep}/{run.run_id}"
     root = "" if run.path.parent.parent == DEFAULT_RESULTS else f" --results {run.path.parent.parent}"
     next_steps = [f"vbench report {name}{root}", f"vbench show {name}{root}"]
-    if best(records, info.spec.objective) is not None:
+    if summary.best is not None:
         next_steps.insert(1, f"vbench best {name} --as serve{root}")
     console.print("\n".join(next_steps), highlight=False, markup=False, style="dim", soft_wrap=True)

@@ -125,7 +125,7 @@ def _kaggle_time(place: Place) -> Check | None:
     if "KAGGLE_KERNEL_RUN_TYPE" not in place.environment:
         return None
     says = "a Kaggle session ends after 12 hours, and what isn't saved is lost"
-    return _trap("Kaggle", says, "`--timeout 11h`, as a script in the foreground; run it again to go on")
+    return _trap("Kaggle", says, "`--session 12h`, as a script in the foreground; run it again to go on")
 
 
 def _old_bits(place: Place) -> Check | None:

@@ -59,6 +59,7 @@ class Keeper:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
         self._is_ready = False
+        self._adopts = False
         self.can_fork = False
         self.fork_blocker: str | None = None
         self.preload_seconds: float | None = None
@@ -79,6 +80,11 @@ class Keeper:
         """The keeper's own pid."""
         return self._process.pid
 
+    @property
+    def is_adopting(self) -> bool:
+        """Whether it lives, and orphans among its descendants have become its children."""
+        return self._adopts and self._process.poll() is None
+
     def fileno(self) -> int:
         """For select: readable when the keeper says something."""
         return self._socket.fileno()
@@ -93,9 +99,11 @@ class Keeper:
         self.can_fork = bool(message.get("preloaded"))
         self.fork_blocker = message.get("fork_blocker")
         self.preload_seconds = message.get("seconds")
+        self._adopts = bool(message.get("adopts"))
 
-    def start(self, trial_id: int, how: Literal["fork", "cold"], request: dict[str, Any], fds: tuple[int, int]) -> int:
-        """Start a trial; `fds` are its result pipe and its log. Returns its pid, which is also its process group."""
+    def start(self, trial_id: int, how: Literal["fork", "cold"], request: dict[str, Any], fds: tuple[int, ...]) -> int:
+        """Start a trial; `fds` are its result pipe, its log and, where its engine is to be kept, the socket that says
+        what is next. Returns its pid, which is also its process group."""
         packet = json.dumps({"op": "start", "id": trial_id, "how": how, "request": request}).encode()
         rights = array.array("i", fds)
         try:
@@ -103,6 +111,8 @@ class Keeper:
         except OSError as error:
             raise KeeperGone(f"the keeper process is gone: {self._ending()}") from error
         message = self.receive(30.0)
+        while message is not None and message.get("event") == "exited":  # of one that took longer than it was given
+            message = self.receive(30.0)
         if message is None or message.get("event") != "started":
             raise KeeperGone(f"the keeper didn't start the trial (it said {message})")
         return int(message["pid"])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import psutil
+from vbench.execution.process_tree import descendants
 
 SAMPLE_INTERVAL_S = 0.1
 # Walking page tables slows the walked process down (2 % of a core cost forked trials 3 % of their throughput here), so
@@ -93,7 +93,7 @@ class ProcessTreeMemory:
         return [sizes for pid in self._pids if (sizes := _read_statm(pid)) is not None]
 
     def _walk(self) -> None:
-        self._pids = [self._root, *_descendants(self._root)]
+        self._pids = [self._root, *descendants(self._root)]
         resident = self._resident()
         readings = [memory[0] for pid in self._pids if (memory := _read_rollup(pid)) is not None]
         keeper = _read_rollup(self._keeper_pid) if self._keeper_pid is not None else None
@@ -103,7 +103,7 @@ class ProcessTreeMemory:
         self._mapped_at_walk = sum(files for _, files in resident)
 
     def _add_new_processes(self) -> None:
-        for pid in _descendants(self._root):
+        for pid in descendants(self._root):
             if pid in self._pids or self._pss_bytes is None:
                 continue
             memory, sizes = _read_rollup(pid), _read_statm(pid)
@@ -121,18 +121,6 @@ class UnmeasuredMemory:
 
     def read(self) -> tuple[int | None, int]:
         return None, 0
-
-
-def process_tree(pid: int) -> set[int]:
-    """The process and all its descendants."""
-    return {pid, *_descendants(pid)}
-
-
-def _descendants(pid: int) -> list[int]:
-    try:
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    except psutil.Error:
-        return []
 
 
 def _read_statm(pid: int) -> tuple[int, int] | None:

@@ -14,9 +14,11 @@ from vbench.spec.types import SweepSpec
 
 def trial_request(
     spec: SweepSpec, config: Mapping[str, Any], prompt_set: PromptSet, prompts_file: Path, model: str,
-    environment: Mapping[str, str],
+    environment: Mapping[str, str], *, keep_engine: bool = False, probe: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
-    """The request for a configuration as the engine here is to be given it; `model` is what it loads."""
+    """The request for a configuration as the engine here is to be given it; `model` is what it loads. With
+    `keep_engine` the worker waits for another trial of its engine instead of closing it; without `probe` it makes none,
+    whatever the sweep says."""
     measure = spec.measure
     load = {} if _mode(config) == "offline" else whole_load(config.get("load") or {})
     return {
@@ -32,10 +34,11 @@ def trial_request(
         "prompts_file": str(prompts_file.resolve()),
         "output_tokens": prompt_set.output_tokens,
         "max_tokens": prompt_set.max_tokens,
-        "probe_prompts": spec.search.probe_prompts,
+        "probe_prompts": spec.search.probe_prompts if probe else 0,
         "warmup_passes": measure.warmup_passes,
         "passes": measure.passes,
         "max_seconds": measure.max_seconds,
+        "keep_engine": keep_engine,
     }
 
 

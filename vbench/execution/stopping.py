@@ -11,7 +11,11 @@ class Stopper(Protocol):
     """One trial's rule. Asked when a phase begins, told of each pass; both return at once and never raise."""
 
     def limit_s(self, phase: str, index: int) -> float | None:
-        """How long this phase (probe, warmup, pass) may take before the trial is stopped; None: as long as it will."""
+        """How long this phase (load, probe, warmup, pass) may take before the trial is stopped; None: for ever.
+
+        A `load` says that an engine is started for the trial, for the first time or again after a failed attempt: what
+        was told before counts no more. A reused engine has none.
+        """
 
     def passed(self, message: dict[str, Any]) -> None:
         """A pass ended: the worker's message with `kind`, `index`, `duration_s` and `requests`."""

@@ -24,6 +24,7 @@ from vbench.records.record import EngineFacts, Failure, Origin, Pass, PromptSetF
 from vbench.records.redaction import without_secrets
 from vbench.records.runs import RunFolder
 from vbench.spec.config import displayed, displayed_path
+from vbench.spec.constraints import violations
 from vbench.spec.space import Point, recorded_parameters
 from vbench.spec.types import SweepSpec
 
@@ -79,20 +80,20 @@ def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
     excess = verdict.over_budget(outcome, measurements["peak_memory_bytes"], _limit_bytes(tried.config, around))
     if excess is not None:
         outcome, failure = Outcome.OVER_BUDGET, excess
-    violations = verdict.violations(around.spec.constraints, measurements, {**tried.config, **facts})
+    violated = violations(around.spec.constraints, measurements, {**tried.config, **facts})
     gpu_warnings = around.gpus.warnings if around.gpus is not None else ()
     warnings = verdict.warnings_of(raw, passes, asked_tokens(around.prompt_set, tried.config))
     return _common(tried, around, outcome, failure, facts).model_copy(
         update={
             "measurements": measurements,
-            "constraint_violations": violations if outcome.is_measured else {},
+            "constraint_violations": violated if outcome.is_measured else {},
             "passes": passes,
             "prompt_set": _prompts(around.prompt_set, passes),
             "hardware": _hardware(around, raw.memory_source),
-            "environment": _environment(tried, raw.how, [*engine_notes, *tried.notes]),
+            "environment": _environment(tried, raw.how, [*engine_notes, *_notes_of_start(raw), *tried.notes]),
             "phases": phases,
             "stopped": raw.stopped if outcome is Outcome.PRUNED else None,
-            "warnings": [*warnings, *engine_doubts(tried.config, facts, log_text), *gpu_warnings],
+            "warnings": [*warnings, *engine_doubts(tried.config, facts, _said_at_start(raw) + log_text), *gpu_warnings],
             "duration_s": round(raw.ended_t - raw.started_t, 6),
         }
     )
@@ -170,9 +171,19 @@ def _write_samples(tried: Tried, raw: RawTrial, around: Surroundings) -> None:
 def _facts(raw: RawTrial, log_text: str) -> tuple[dict[str, Any], list[str]]:
     said = raw.of("engine")
     own = said[-1].get("facts", {}) if said else {}
-    facts = {**facts_in(log_text), **{name: value for name, value in own.items() if value is not None}}
+    logged = facts_in(_said_at_start(raw)) | facts_in(log_text)
+    facts = {**logged, **{name: value for name, value in own.items() if value is not None}}
     notes = facts.pop("notes", [])
     return displayed(facts), notes  # a draft model's folder among them: records are made to be shown
+
+
+def _said_at_start(raw: RawTrial) -> str:
+    """The log of a reused engine's start, for an earlier trial."""
+    return "" if raw.reused is None else raw.reused.said
+
+
+def _notes_of_start(raw: RawTrial) -> list[str]:
+    return [] if raw.reused is None else [f"the engine was started by trial {raw.reused.trial}"]
 
 
 def _prompts(prompts: PromptSet, passes: list[Pass]) -> PromptSetFacts:

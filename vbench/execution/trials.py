@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +12,12 @@ from vbench.errors import MachineError
 from vbench.execution import leftovers
 from vbench.execution.engine_log import read_log
 from vbench.execution.interpreters import Interpreter
-from vbench.execution.keeper_client import Keeper
+from vbench.execution.keeper_client import Keeper, KeeperGone
 from vbench.execution.keepers import Keepers
-from vbench.execution.memory import MemorySource, ProcessTreeMemory, UnmeasuredMemory, process_tree
+from vbench.execution.live_engine import LiveEngine
+from vbench.execution.memory import MemorySource, ProcessTreeMemory, UnmeasuredMemory
 from vbench.execution.named_interpreters import NamedInterpreter
+from vbench.execution.process_tree import descendants
 from vbench.execution.request import request_notes, trial_request
 from vbench.execution.runner import OnEvent, RawTrial, run_trial
 from vbench.execution.stopping import Stopper
@@ -25,17 +28,29 @@ from vbench.planner.dummy_model import model_folder
 from vbench.prompts.prompt_set import PromptSet
 from vbench.records.record import Origin, TrialRecord
 from vbench.records.runs import RunFolder
-from vbench.spec.config import effective_config
+from vbench.spec.config import effective_config, engine_key
 from vbench.spec.space import Point
 from vbench.spec.types import SweepSpec
 
 _RETRIED = (Outcome.CRASHED, Outcome.TIMED_OUT)
+_RETRIED_FRESH = (*_RETRIED, Outcome.OUT_OF_MEMORY)  # memory may be full of what earlier trials left
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What stays the same when a trial is tried again."""
+
+    on_event: OnEvent
+    stopper: Stopper | None
+    keep: bool
+    probe: bool
+    key: str
 
 
 class TrialRunner:
-    """Runs a sweep's trials one after another through keepers. Use as a context manager.
+    """Runs a sweep's trials one after another through keepers, and where asked keeps an engine alive between trials.
 
-    `others` are the interpreters that options name, by path as the sweep has it.
+    Use as a context manager. `others` are the interpreters that options name, by path as the sweep has it.
     """
 
     def __init__(
@@ -48,6 +63,8 @@ class TrialRunner:
         self._keepers = Keepers(spec, run_uid, run.path / "logs" / "keeper.log")
         is_on_cpu = judging.hardware == "cpu" if judging.is_cpu is None else judging.is_cpu
         self._gpus = None if is_on_cpu else TrialGpus({**os.environ, **spec.environment}, judging.reserved)
+        self._live: tuple[str, LiveEngine] | None = None
+        self._between: list[str] = []  # what went wrong between trials: warnings of the next one
         self._around = Surroundings(spec=spec, run=run, prompt_set=prompt_set, judging=judging, gpus=self._gpus)
 
     def __enter__(self) -> TrialRunner:
@@ -56,9 +73,19 @@ class TrialRunner:
             self._gpus.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         try:
-            self._keepers.close()
+            if error is None:
+                self.release()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            self._keepers.close()  # which kill all that they started
+            if self._live is not None:
+                self._live[1].discard()
+            self._live = None
         finally:
             if self._gpus is not None:
                 self._gpus.close()
@@ -71,10 +98,34 @@ class TrialRunner:
         if interpreter is not None:
             self._keeper(interpreter, config.get("environment", {}))
 
+    @property
+    def live_key(self) -> str | None:
+        """`spec.config.engine_key` of the configurations that the engine kept alive would serve; None: none is."""
+        return None if self._live is None else self._live[0]
+
+    def release(self) -> None:
+        """Close the engine that is kept alive, with all its processes, and wait for its memory."""
+        if self._live is None:
+            return
+        (_, engine), self._live = self._live, None
+        self._between += engine.close(
+            within_s=self.spec.deadlines.close_s, run_uid=self.run_uid, kept_pids=self._kept_pids(),
+            source_for=self._source,
+        )  # fmt: skip
+
+    def _kept_pids(self) -> list[int]:
+        return [*self.judging.reserved.pids, *self._keepers.pids]
+
     def run(
-        self, number: int, point: Point, origin: Origin, on_event: OnEvent, stopper: Stopper | None = None
-    ) -> TrialRecord:
-        """Its record; an engine's failure is one too. Raises MachineError when what `reserved` held has gone."""
+        self, number: int, point: Point, origin: Origin, on_event: OnEvent, stopper: Stopper | None = None, *,
+        keep: bool = False, probe: bool = True,
+    ) -> TrialRecord:  # fmt: skip
+        """Its record; an engine's failure is one too. Raises MachineError when what `reserved` held has gone.
+
+        `keep`: another trial may want the engine, which stays alive then if this one completes. One that is alive
+        already serves this trial where its `engine_key` is the same, and is closed first where it isn't. `probe`:
+        whether the probe that the sweep has is made.
+        """
         config = effective_config(self.spec, point.settings)
         tried = Tried(
             number=number, point=point, origin=origin, config=config, interpreter=self.interpreter,
@@ -85,25 +136,57 @@ class TrialRunner:
             return record_without_engine(tried, self._around, str(named.problem))
         if named is not None and named.interpreter is not None:
             tried.interpreter = named.interpreter
-        return self._run(tried, on_event, stopper)
+        attempt = _Attempt(on_event, stopper, keep, probe, engine_key(self.spec, point.settings))
+        engine = self._reusable(attempt.key)
+        record = self._run(tried, attempt) if engine is None else self._reuse(tried, attempt, engine)
+        between, self._between = self._between, []
+        return record.model_copy(update={"warnings": [*record.warnings, *between]}) if between else record
 
-    def _run(self, tried: Tried, on_event: OnEvent, stopper: Stopper | None) -> TrialRecord:
-        environment = tried.config.get("environment", {})
-        keeper = self._keeper(tried.interpreter, environment)
-        if not keeper.can_fork and self.spec.worker_start == "fork":
-            raise MachineError(f"worker_start: fork isn't possible here: {keeper.fork_blocker}; use auto or cold")
-        how: Literal["fork", "cold"] = "fork" if keeper.can_fork else "cold"
-        raw = self._attempt(keeper, how, tried, on_event, stopper)
-        record = self._record(tried, raw, keeper)
+    def _reusable(self, key: str) -> LiveEngine | None:
+        """The engine that is alive, taken for a trial with that key; None, and none alive any more, if it can't be."""
+        if self._live is None:
+            return None
+        alive_key, engine = self._live
+        try:
+            if engine.process.is_running() and alive_key == key:
+                self._live = None
+                return engine
+            self.release()
+        except KeeperGone:
+            self.release()
+            self._keepers.drop(engine.process.keeper)
+        if engine.process.was_lost:
+            self._between.append(f"the engine that trial {engine.trial} left alive ended by itself")
+        return None
+
+    def _reuse(self, tried: Tried, attempt: _Attempt, engine: LiveEngine) -> TrialRecord:
+        """On a living engine; where that fails in a way that its earlier work may be to blame for, on a fresh one."""
+        keeper = engine.process.keeper
+        raw, record = self._attempt(keeper, engine.process.how, tried, attempt, engine)
+        if raw.keeper_error is not None:
+            self._keepers.drop(keeper)
+        elif record.outcome not in _RETRIED_FRESH:
+            return record
+        tried.notes.append(f"started anew after a reused engine ended as {record.outcome} ({_reason(record)})")
+        keeper = self._keeper_for(tried)
+        return _after(record, self._attempt(keeper, self._how(keeper), tried, attempt)[1])
+
+    def _run(self, tried: Tried, attempt: _Attempt) -> TrialRecord:
+        keeper = self._keeper_for(tried)
+        how = self._how(keeper)
+        raw, record = self._attempt(keeper, how, tried, attempt)
         if not self._deserves_cold_retry(raw, record, keeper):
             return record
         started = "forked" if how == "fork" else "cold"
         tried.notes.append(f"started cold after a {started} start ended as {record.outcome} ({_reason(record)})")
         # A new keeper, where the old one died, imports the engine too: the trials to come are to fork again.
-        keeper = self._keeper(tried.interpreter, environment)
-        second = self._record(tried, self._attempt(keeper, "cold", tried, on_event, stopper), keeper)
-        # What the first attempt took was spent too; everything else is the second's.
-        return second.model_copy(update={"duration_s": (record.duration_s or 0.0) + (second.duration_s or 0.0)})
+        keeper = self._keeper_for(tried)
+        return _after(record, self._attempt(keeper, "cold", tried, attempt)[1])
+
+    def _how(self, keeper: Keeper) -> Literal["fork", "cold"]:
+        if not keeper.can_fork and self.spec.worker_start == "fork":
+            raise MachineError(f"worker_start: fork isn't possible here: {keeper.fork_blocker}; use auto or cold")
+        return "fork" if keeper.can_fork else "cold"
 
     def _deserves_cold_retry(self, raw: RawTrial, record: TrialRecord, keeper: Keeper) -> bool:
         """Whether the fork itself may be to blame: a crash without a known cause, a hang at load, a dead keeper."""
@@ -115,22 +198,31 @@ class TrialRunner:
         return record.outcome is Outcome.CRASHED or raw.timed_out == "load"
 
     def _attempt(
-        self, keeper: Keeper, how: Literal["fork", "cold"], tried: Tried, on_event: OnEvent, stopper: Stopper | None
-    ) -> RawTrial:
+        self, keeper: Keeper, how: Literal["fork", "cold"], tried: Tried, attempt: _Attempt,
+        engine: LiveEngine | None = None,
+    ) -> tuple[RawTrial, TrialRecord]:  # fmt: skip
         given, reserved = self.judging.passed(tried.config), self.judging.reserved
         model = model_folder(str(tried.config["model"]), tried.config.get("quantization"), self.run_folder.path)
         request = trial_request(
             self.spec, given.config, self.prompt_set, self.run_folder.prompts_jsonl, model,
-            {**given.environment, **tried.config.get("environment", {})},
+            {**given.environment, **tried.config.get("environment", {})}, keep_engine=attempt.keep,
+            probe=attempt.probe,
         )  # fmt: skip
         reserved.check()
         raw = run_trial(
             keeper, trial_id=tried.number, how=how, request=request, deadlines=self.spec.deadlines,
-            log=self.run_folder.log(tried.number), run_uid=self.run_uid, on_event=on_event, source_for=self._source,
-            kept_pids=[*reserved.pids, *self._keepers.pids], stopper=stopper,
+            log=self.run_folder.log(tried.number), run_uid=self.run_uid, on_event=attempt.on_event,
+            source_for=self._source, kept_pids=self._kept_pids(), stopper=attempt.stopper,
+            engine=engine,
         )  # fmt: skip
+        if raw.is_kept and raw.engine is not None:
+            self._live = (attempt.key, raw.engine)
+        tried.fork_blocker = keeper.fork_blocker
+        record = record_of(tried, raw, self._around)
+        if record.outcome is not Outcome.COMPLETED:  # unsound, or over the budget, perhaps only as it was started
+            self.release()
         reserved.check()  # what was measured while it went isn't the card's either: no record, tried again
-        return raw
+        return raw, record
 
     def _source(self, pid: int, keeper_pid: int | None) -> MemorySource:
         """The process tree on a CPU, the trial's GPUs through NVML otherwise; nothing where no GPU can be read."""
@@ -140,16 +232,20 @@ class TrialRunner:
         if not self._gpus.devices:
             return UnmeasuredMemory()
         # An engine's rank may have left the tree (daemonised); the run's mark still finds it.
-        return self._gpus.source(lambda: process_tree(pid) | set(leftovers.marked_processes(self.run_uid)), host)
+        return self._gpus.source(lambda: {pid, *descendants(pid), *leftovers.marked_processes(self.run_uid)}, host)
+
+    def _keeper_for(self, tried: Tried) -> Keeper:
+        return self._keeper(tried.interpreter, tried.config.get("environment", {}))
 
     def _keeper(self, interpreter: Interpreter, environment: Mapping[str, str]) -> Keeper:
         keeper = self._keepers.running(interpreter, environment, preload=self.spec.worker_start != "cold")
         self.fork_blocker = keeper.fork_blocker
         return keeper
 
-    def _record(self, tried: Tried, raw: RawTrial, keeper: Keeper) -> TrialRecord:
-        tried.fork_blocker = keeper.fork_blocker
-        return record_of(tried, raw, self._around)
+
+def _after(first: TrialRecord, second: TrialRecord) -> TrialRecord:
+    """The second attempt's record. What the first took was spent too; everything else is the second's."""
+    return second.model_copy(update={"duration_s": (first.duration_s or 0.0) + (second.duration_s or 0.0)})
 
 
 def _reason(record: TrialRecord) -> str:

@@ -1,13 +1,14 @@
 """What a trial's end means: outcome, failure, and the samples in the record's form. Pure; decides nothing twice.
 
-A trial completed only if it said `done` exactly once, its passes are sound, and its process ended with exit code 0.
+A trial completed only if it said `done` exactly once, its passes are sound, and its process ended with exit code 0 or
+is kept.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vbench.execution.failures import classify, clean_line
@@ -15,10 +16,9 @@ from vbench.execution.memory import peak_bytes
 from vbench.execution.runner import RawTrial
 from vbench.hardware.gpu_phases import gpu_phase
 from vbench.hardware.gpu_trial import foreign_warnings
-from vbench.metrics import value_of
 from vbench.outcome import Outcome
 from vbench.records.record import Failure, Pass, Phase
-from vbench.spec.types import Constraint, Deadlines
+from vbench.spec.types import Deadlines
 from vbench.units import MIB
 
 _SIGKILL = 9
@@ -35,7 +35,7 @@ def judge(
     phase = _last_phase(raw)
     if raw.keeper_error is not None:
         return (*_failed(Outcome.CRASHED, "keeper_gone", raw.keeper_error, _LOG_ADVICE, phase), passes)
-    if raw.exit is None:
+    if raw.exit is None and not raw.is_kept:
         evidence = f"process {phase} could not be ended, not even by SIGKILL"
         return (*_failed(Outcome.CRASHED, "unkillable", evidence, "look for a stuck driver or disk", phase), passes)
     dones, errors = raw.of("done"), raw.of("error")
@@ -47,7 +47,8 @@ def judge(
         return (*_from_error(errors[-1], log_text, phase), passes)
     if not dones:
         return (*_died(raw, log_text, phase), passes)
-    if raw.timed_out is None and raw.exit.code != 0:
+    was_ended = raw.timed_out is not None or raw.stopped is not None  # by us, as it had just said that it was done
+    if raw.exit is not None and not was_ended and raw.exit.code != 0:
         evidence = f"said it was done, then ended with {raw.exit.describe()}"
         return (*_failed(Outcome.CRASHED, "bad_exit", evidence, _LOG_ADVICE, phase), passes)
     if len(dones) > 1:
@@ -64,12 +65,13 @@ def judge(
 
 
 def phases_of(raw: RawTrial) -> list[Phase]:
-    """The trial's phases from its start, each ending where the next begins, with the memory peak within it."""
-    marks: list[tuple[str, int, float]] = [("start", 0, raw.started_t)]
+    """The trial's phases from its start, each ending where the next begins, with the memory peak within it. On a reused
+    engine the first is the first pass's: nothing was started."""
+    marks: list[tuple[str, int, float]] = [] if raw.how == "reused" else [("start", 0, raw.started_t)]
     marks += [(str(m["name"]), int(m.get("index", 0)), float(m["t"])) for m in raw.of("phase")]
     if raw.closed_t is not None:
         marks.append(("after_close", 0, raw.closed_t))
-    ends = [t for _, _, t in marks[1:]] + [raw.ended_t]
+    ends = [*(t for _, _, t in marks[1:]), raw.ended_t]
     return [
         Phase(
             name=name,
@@ -79,7 +81,7 @@ def phases_of(raw: RawTrial) -> list[Phase]:
             peak_memory_bytes=peak_bytes(raw.samples, start, end),
             gpus=[one.as_json() for one in gpu_phase(raw.gpu_samples, start, end)] or None,
         )
-        for (name, index, start), end in zip(marks, ends, strict=True)
+        for (name, index, start), end in zip(marks, ends, strict=False)
     ]
 
 
@@ -97,21 +99,6 @@ def over_budget(outcome: Outcome, peak: int | None, limit_bytes: int | None) -> 
         advice="lower the KV space (gpu_memory_utilization, kv_cache_memory_bytes), max_num_seqs or "
         "max_num_batched_tokens, or quantize",
     )
-
-
-def violations(
-    constraints: Sequence[Constraint], measurements: dict[str, Any], settings: Mapping[str, Any]
-) -> dict[str, float]:
-    """By constraint text. What wasn't measured can't be shown to keep its bound, so it counts as violated."""
-    found = {}
-    for constraint in constraints:
-        name = constraint.quantity
-        value = value_of(measurements, name) if constraint.is_metric else settings.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found[constraint.text] = constraint.violation(value)
-        else:
-            found[constraint.text] = 1.0
-    return found
 
 
 def warnings_of(raw: RawTrial, passes: Sequence[Pass], asked: Sequence[int] | None) -> list[str]:

@@ -4,6 +4,7 @@ sweep.yaml     the sweep file as it was read        trials.jsonl          the re
 machine.json   this machine and its versions        logs/0007.log         stdout and stderr of trial 7
 run.json       what the run is and how it stands    samples/0007.csv      memory and power over time of trial 7
 prompts.jsonl  the prompts as they were sent        pending.json          trials asked for and not yet stored
+ledger.jsonl   what each session took               best.md               the best so far, ready to paste
 run.lock       held while a vbench works on it
 """
 
@@ -68,6 +69,14 @@ class RunFolder:
     @property
     def pending_json(self) -> Path:
         return self.path / "pending.json"
+
+    @property
+    def ledger_jsonl(self) -> Path:
+        return self.path / "ledger.jsonl"
+
+    @property
+    def best_md(self) -> Path:
+        return self.path / "best.md"
 
     @property
     def lock_path(self) -> Path:

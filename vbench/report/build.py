@@ -18,12 +18,14 @@ from vbench.analysis.frame import to_frame
 from vbench.errors import StoreError
 from vbench.records.runs import RunFolder, write_bytes_atomic
 from vbench.records.store import storage_advice
-from vbench.report import plots
+from vbench.report import plots, plots_effects, plots_search
 from vbench.report.contents import RunContents, read_run
 from vbench.report.page import Page, make_page
+from vbench.report.pareto_section import ParetoPlot
 from vbench.report.plot_data import History, history, scale_of
 from vbench.report.plot_theme import Theme
-from vbench.report.text import FAKE_MARK, escape_markdown, fence_markdown, printable, show_trials
+from vbench.report.search_section import Course
+from vbench.report.text import FAKE_MARK, escape_markdown, fence_markdown, metric_label, printable, show_trials
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -122,6 +124,10 @@ def draw_plots(contents: RunContents, page: Page) -> list[Plot]:
         )
         alt = f"Stacked bars of the time of {len(page.splits)} trials: start-up, warm-up, timed passes, other."
         found.append(_plot("time", "Where the time went", caption, alt, page.is_fake, draw))
+    if page.pareto and page.pareto.plot:
+        found.append(_pareto_plot(page.pareto.plot))
+    if page.search and page.search.course:
+        found.append(_course_plot(page.search.course))
     return found
 
 
@@ -133,24 +139,38 @@ def _plot(name: str, title: str, caption: str, alt: str, is_fake: bool, draw: Ca
 def _history_plot(data: History) -> Plot:
     measured = [mark for mark in data.marks if mark.value is not None]
     best = next((f" The best is trial {mark.trial}." for mark in data.marks if mark.is_best), "")
-    failed = len(data.marks) - len(measured)
+    stopped = sum(mark.bound is not None for mark in data.marks)
+    failed = len(data.marks) - len(measured) - stopped
     alt = f"{data.axis.label} of {len(measured)} measured trials, in order; {failed} others were not measured.{best}"
+    if stopped:
+        alt += f" {stopped} were stopped early and are shown as bounds."
     caption = (
         "Each dot is a trial, its line the interval over its passes. Hollow: measured, but over the memory budget or "
         "beyond a constraint. Crosses: trials that gave no measurement, by how they ended."
     )
+    if stopped:
+        caption += f" {_bounds_caption(data)}"
+    if any(mark.is_final for mark in data.marks):
+        caption += " Diamonds: finalists, measured again; these values count, not their first ones."
     return _plot(
         "history", f"{data.axis.label} by trial", caption, alt, data.is_fake, partial(plots.draw_history, data)
     )
 
 
+def _bounds_caption(data: History) -> str:
+    side = "below" if data.is_more_better else "above"
+    return f"Open arrowheads: trials that were stopped early, whose value was estimated to lie {side}."
+
+
 def _effects_plot(data: History, page: Page, scale: float) -> Plot:
-    names = ", ".join(effect.name for effect in page.effects[: plots.MAX_PANELS])
-    left_out = len(page.effects) - plots.MAX_PANELS
+    names = ", ".join(effect.name for effect in page.effects[: plots_effects.MAX_PANELS])
+    left_out = len(page.effects) - plots_effects.MAX_PANELS
     caption = "Each dot is a completed trial, each bar the median of a value. Other parameters vary within a column."
+    if any(value.bounds for effect in page.effects for value in effect.values):
+        caption += f" {_bounds_caption(data)} They count in no median, so that values with many of them look too good."
     if left_out > 0:
         caption += f" {left_out} more parameters are in the table only."
-    draw = partial(plots.draw_effects, page.effects, data, scale)
+    draw = partial(plots_effects.draw_effects, page.effects, data, scale)
     alt = f"One panel for each of {names}: {data.axis.label} of the completed trials by value."
     return _plot("effects", "What each parameter did", caption, alt, data.is_fake, draw)
 
@@ -161,6 +181,31 @@ def _memory_plot(data: History) -> Plot:
     caption = "What more memory buys. Peak memory is the largest in any phase of the trial, loading included."
     draw = partial(plots.draw_memory, data)
     return _plot("memory", f"{data.axis.label} against peak memory", caption, alt, data.is_fake, draw)
+
+
+def _pareto_plot(data: ParetoPlot) -> Plot:
+    front = [point.trial for point in data.points if point.is_on_front]
+    alt = f"{data.y_axis.label} against {data.x_axis.label} of {len(data.points)} trials; on the front: "
+    alt += f"{show_trials(front)}."
+    caption = "Filled: trials that no other beats in all objectives. Hollow: beaten by another. Ringed: the best."
+    if not data.is_whole:
+        caption += " Only the first two objectives are drawn: a trial may be on the front for another."
+    title = f"{data.y_axis.label} against {data.x_axis.label}"
+    return _plot("pareto", title, caption, alt, data.is_fake, partial(plots_search.draw_pareto, data))
+
+
+def _course_plot(course: Course) -> Plot:
+    metric = metric_label(course.objective.metric)
+    arms = "the search" if course.random is None else "the search and a random search"
+    alt = f"Best {metric} so far of {arms} against engine-seconds."
+    caption = (
+        "Best so far of the trials that may be ranked, by their first measurements. Time is what the arm's own trials "
+        "took, start-up included; baseline and finals are not counted."
+    )
+    if course.random and any(point.is_borrowed for point in course.random.points):
+        caption += " Hollow: the random arm drew a point that the search had measured; it was not run twice."
+    draw = partial(plots_search.draw_course, course)
+    return _plot("search", "Best so far against engine time", caption, alt, course.is_fake, draw)
 
 
 def _svg_uri(svg: bytes) -> str:

@@ -11,6 +11,8 @@ from vbench.records.redaction import text_without_secrets
 from vbench.records.runs import RunFolder, read_json
 from vbench.records.store import ReadResult, RecordStore
 from vbench.spec.types import Objective
+from vbench.sweep import ledger
+from vbench.sweep.ledger import SessionLine
 
 DEFAULT_OBJECTIVE = Objective(metric="output_throughput_tok_s", direction="maximize")
 
@@ -24,7 +26,16 @@ class RunContents:
     machine: dict[str, Any]
     sweep_yaml: str
     objective: Objective
+    more_objectives: tuple[Objective, ...]
+    """Besides `objective`, which decides what is called the best."""
+    sessions: tuple[SessionLine, ...]
+    """The run's ledger; empty for a run of before there was one."""
     problems: tuple[str, ...]
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All of them, the one that decides first."""
+        return (self.objective, *self.more_objectives)
 
 
 def read_run(folder: RunFolder) -> RunContents:
@@ -46,6 +57,12 @@ def read_run(folder: RunFolder) -> RunContents:
     objective = objective_of(run)
     if run and objective is None:
         problems.append(f"{folder.run_json} names no known objective: trials are ranked by {DEFAULT_OBJECTIVE.metric}")
+    sessions: list[SessionLine] = []
+    try:
+        lines = ledger.read(folder)
+        sessions = ledger.made_up(lines, result.records) if lines else []
+    except StoreError as error:
+        problems.append(str(error))
     every = (*result.messages(), *problems)
     return RunContents(
         result=result,
@@ -53,6 +70,8 @@ def read_run(folder: RunFolder) -> RunContents:
         machine=loaded.get("machine.json", {}),
         sweep_yaml=text_without_secrets(text),  # a run of before it was stored so
         objective=objective or DEFAULT_OBJECTIVE,
+        more_objectives=_more_objectives(run),
+        sessions=tuple(sessions),
         # Reports are shown to others: a path says which file of the run, not where this machine keeps its results.
         problems=tuple(one.replace(str(folder.path), f"{folder.sweep}/{folder.run_id}") for one in every),
     )
@@ -60,7 +79,16 @@ def read_run(folder: RunFolder) -> RunContents:
 
 def objective_of(run: dict[str, Any]) -> Objective | None:
     """The objective in a `run.json`; None when it isn't one that this vbench knows."""
-    stored = run.get("objective")
+    return _objective(run.get("objective"))
+
+
+def _more_objectives(run: dict[str, Any]) -> tuple[Objective, ...]:
+    stored = run.get("more_objectives")
+    found = map(_objective, stored if isinstance(stored, list) else ())
+    return tuple(one for one in found if one is not None)
+
+
+def _objective(stored: Any) -> Objective | None:
     if not isinstance(stored, dict) or stored.get("metric") not in metric_names():
         return None
     direction = stored.get("direction")

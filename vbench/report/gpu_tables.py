@@ -51,9 +51,9 @@ def doubts_of_best(records: Sequence[TrialRecord], answer: Answer) -> tuple[str,
     """The serious ones, as sentences; empty where no trial is the best."""
     if answer.best is None:
         return ()
-    trial = answer.best.trial
-    found = [one.text for one in gpu_doubts(records) if one.is_serious and trial in one.trials]
-    return tuple(f"Don't rely on trial {trial} yet: {text}." for text in found)
+    trials = {answer.best.trial, *answer.finals}
+    found = [one.text for one in gpu_doubts(records) if one.is_serious and trials.intersection(one.trials)]
+    return tuple(f"Don't rely on trial {answer.best.trial} yet: {text}." for text in found)
 
 
 def gpu_lines(record: TrialRecord) -> dict[str, str]:
@@ -62,10 +62,9 @@ def gpu_lines(record: TrialRecord) -> dict[str, str]:
 
 
 def _best_first(records: Sequence[TrialRecord], answer: Answer) -> list[TrialRecord]:
-    """The ranked ones, then the others by number."""
-    order = ranked(records, answer.objective)
-    placed = {record.trial for record in order}
-    return order + sorted((one for one in records if one.trial not in placed), key=lambda one: one.trial)
+    """The ranked ones, then the others by number; each with its own phases, finals too."""
+    places = {record.trial: place for place, record in enumerate(ranked(records, answer.objective))}
+    return sorted(records, key=lambda one: (places.get(one.trial, len(places)), one.trial))
 
 
 def _table(records: Sequence[TrialRecord], answer: Answer) -> Table:

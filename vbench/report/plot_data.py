@@ -38,6 +38,12 @@ class TrialMark:
     memory_gib: float | None
     is_ranked: bool
     is_best: bool
+    bound: float | None = None
+    """Of a trial that was stopped early: its value would have been no better."""
+    is_final: bool = False
+    """Whether it measured an earlier trial again."""
+    is_random: bool = False
+    """Whether it is the random arm's, not the search's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,23 +56,35 @@ class History:
     """Trial and best value once it had ended; starts with the first that could be ranked."""
     baseline: float | None
     is_fake: bool
+    is_more_better: bool = True
+
+
+def axis_of(metric: str) -> Axis:
+    """The metric's axis; bytes are drawn in GiB."""
+    unit = metric_of(metric).unit
+    return Axis(label=metric_label(metric), unit="GiB" if unit == "B" else unit)
+
+
+def scale_of_metric(metric: str) -> float:
+    """What the metric's values are divided by for its axis."""
+    return GIB if metric_of(metric).unit == "B" else 1.0
 
 
 def objective_axis(answer: Answer) -> Axis:
-    """The objective's axis; bytes are drawn in GiB."""
-    unit = metric_of(answer.objective.metric).unit
-    return Axis(label=metric_label(answer.objective.metric), unit="GiB" if unit == "B" else unit)
+    """The objective's axis."""
+    return axis_of(answer.objective.metric)
 
 
 def scale_of(answer: Answer) -> float:
     """What the objective's values are divided by for its axis."""
-    return GIB if metric_of(answer.objective.metric).unit == "B" else 1.0
+    return scale_of_metric(answer.objective.metric)
 
 
 def history(records: Sequence[TrialRecord], answer: Answer) -> History:
-    """The marks of every trial, in trial order."""
+    """The marks of every trial, in trial order, each by its own measurement; interference checks are left out."""
     scale = scale_of(answer)
-    ordered = sorted(records, key=lambda record: record.trial)
+    shown = (record for record in records if record.origin != "interference")
+    ordered = sorted(shown, key=lambda record: record.trial)
     steps = incumbents(ordered, answer.objective)
     baseline = objective_value(answer.baseline, answer.objective) if answer.baseline else None
     return History(
@@ -75,6 +93,7 @@ def history(records: Sequence[TrialRecord], answer: Answer) -> History:
         incumbent=tuple((step.trial, step.value / scale) for step in steps if step.value is not None),
         baseline=None if baseline is None else baseline / scale,
         is_fake=answer.is_fake,
+        is_more_better=answer.objective.direction == "maximize",
     )
 
 
@@ -92,4 +111,7 @@ def _mark(record: TrialRecord, answer: Answer, scale: float) -> TrialMark:
         memory_gib=None if memory is None else memory / GIB,
         is_ranked=is_rankable(record, answer.objective),
         is_best=answer.best is not None and record.trial == answer.best.trial,
+        bound=record.stopped.bound / scale if record.stopped is not None else None,
+        is_final=record.origin == "final",
+        is_random=record.origin == "random",
     )

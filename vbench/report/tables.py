@@ -11,9 +11,11 @@ from vbench.analysis.effects import ParameterEffect
 from vbench.analysis.estimates import Compared, EstimateCheck
 from vbench.analysis.ranking import objective_value
 from vbench.analysis.statistics import interval_of
+from vbench.analysis.wording import bound_text, explain_stop
 from vbench.metrics import METRICS, value_of
 from vbench.records.record import TrialRecord
-from vbench.report.text import MISSING, metric_label, show_bounds, show_metric, show_trials, show_value
+from vbench.report.text import MISSING, NOT_MEASURED, metric_label, show_bounds, show_metric, show_trials, show_value
+from vbench.spec.types import Objective
 from vbench.units import format_bytes, format_duration
 
 
@@ -73,6 +75,7 @@ def effects_table(effects: Sequence[ParameterEffect], metric: str, best: TrialRe
                         effect.name if index == 0 else "",
                         show_value(one.value),
                         str(one.num_trials),
+                        str(one.num_pruned) if one.num_pruned else MISSING,
                         str(one.num_failed) if one.num_failed else MISSING,
                         show_metric(metric, one.median),
                         show_metric(metric, one.best),
@@ -81,8 +84,8 @@ def effects_table(effects: Sequence[ParameterEffect], metric: str, best: TrialRe
                     mark="best" if is_best else "",
                 )
             )
-    columns = ("Parameter", "Value", "Trials", "Failed", "Median", "Best", "In trial")
-    return Table(columns=columns, rows=tuple(rows), numeric=frozenset((2, 3, 4, 5, 6)))
+    columns = ("Parameter", "Value", "Trials", "Stopped", "Failed", "Median", "Best", "In trial")
+    return Table(columns=columns, rows=tuple(rows), numeric=frozenset((2, 3, 4, 5, 6, 7)))
 
 
 def trials_table(records: Sequence[TrialRecord], answer: Answer, names: Sequence[str]) -> Table:
@@ -95,15 +98,17 @@ def trials_table(records: Sequence[TrialRecord], answer: Answer, names: Sequence
 
 def _trial_row(record: TrialRecord, answer: Answer, names: Sequence[str]) -> Row:
     metric = answer.objective.metric
-    mark = "failed" if not record.outcome.is_measured else ""
-    if answer.best is not None and record.trial == answer.best.trial:
-        mark = "best"
+    is_best = answer.best is not None and record.trial == answer.best.trial
+    mark = "best" if is_best else "" if record.outcome.is_measured else "pruned" if record.stopped else "failed"
+    outcome = outcome_text(record)
+    if record.stopped is not None:
+        outcome += f", {explain_stop(record.stopped, answer.objective)}"
     return Row(
         cells=(
             str(record.trial),
-            outcome_text(record),
-            show_metric(metric, objective_value(record, answer.objective)),
-            show_bounds(metric, interval_of(record, metric)),
+            outcome,
+            value_text(record, answer.objective),
+            show_bounds(metric, interval_of(record, metric) if record.stopped is None else None),
             show_metric("peak_memory_bytes", value_of(record.measurements, "peak_memory_bytes")),
             format_duration(value_of(record.measurements, "startup_s")),
             format_duration(record.duration_s),
@@ -113,15 +118,29 @@ def _trial_row(record: TrialRecord, answer: Answer, names: Sequence[str]) -> Row
     )
 
 
+def value_text(record: TrialRecord, objective: Objective) -> str:
+    """The objective's value; `≤ 210 tok/s` of a trial that was stopped early; `–` where there is none."""
+    bound = bound_text(record, objective)
+    return show_metric(objective.metric, objective_value(record, objective)) if bound is None else bound
+
+
 def outcome_text(record: TrialRecord) -> str:
-    """`completed`, `out of memory: kv_cache_too_small`, `completed, violates max_model_len >= 4096`."""
-    text = record.outcome.value.replace("_", " ")
-    if record.origin == "baseline":
-        text += " (baseline)"
+    """`completed`, `out of memory: kv_cache_too_small`, `completed, violates max_model_len >= 4096`, `completed (trial
+    3 again)`."""
+    text = record.outcome.value.replace("_", " ") + _origin(record)
     if record.failure is not None and record.failure.failure_class != record.outcome.value:
         text += f": {record.failure.failure_class}"
     violated = [name for name, by in record.constraint_violations.items() if by > 0]
     return text + (f", violates {' and '.join(violated)}" if violated else "")
+
+
+def _origin(record: TrialRecord) -> str:
+    """What a trial was for, where it wasn't the search."""
+    if record.origin == "final":
+        return f" (trial {record.repeat_of} again)"
+    if record.origin == "interference":
+        return f" (trial {record.repeat_of} beside others)"
+    return {"baseline": " (baseline)", "random": " (random arm)"}.get(record.origin, "")
 
 
 def warnings_table(records: Sequence[TrialRecord]) -> Table:
@@ -189,3 +208,19 @@ def _flatten(prefix: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         else:
             pairs.append((f"{prefix}{name}", show_value(value)))
     return pairs
+
+
+def prompt_sets_table(records: Sequence[TrialRecord]) -> Table:
+    """The prompt sets of the trials, each once."""
+    rows = dict.fromkeys(
+        (
+            one.sha256,
+            str(one.num_prompts),
+            "until it stops" if one.output_tokens is None else str(one.output_tokens),
+            NOT_MEASURED if one.input_tokens is None else f"{one.input_tokens:,}",
+            one.source,
+        )
+        for one in (record.prompt_set for record in records)
+    )
+    columns = ("sha256", "Prompts", "Output tokens each", "Prompt tokens in all", "Source")
+    return Table(columns=columns, rows=tuple(Row(cells=row) for row in rows), numeric=frozenset((1, 2, 3)))

@@ -16,15 +16,19 @@ from rich.text import Text
 
 from vbench.analysis.answer import FAKE_ENGINE, Answer, find_answer
 from vbench.analysis.failures import group_failures
+from vbench.analysis.pareto import pareto_front
 from vbench.analysis.ranking import objective_value
+from vbench.analysis.remeasure import finals_of
 from vbench.analysis.statistics import interval_of
+from vbench.analysis.wording import explain_stop
 from vbench.metrics import METRICS, value_of
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.report import recipes
 from vbench.report.gpu_tables import doubts_of_best, gpu_lines
-from vbench.report.page import summary_facts, summary_headline
-from vbench.report.tables import differences_table, outcome_text
+from vbench.report.pareto_section import front_table, varied
+from vbench.report.summary import missing_finals, summary_facts, summary_headline
+from vbench.report.tables import differences_table, outcome_text, value_text
 from vbench.report.text import (
     FAKE_MARK,
     MISSING,
@@ -43,10 +47,14 @@ from vbench.units import format_duration
 _STYLES = {
     Outcome.COMPLETED: "",
     Outcome.OVER_BUDGET: "yellow",
+    Outcome.PRUNED: "dim",
     Outcome.INFEASIBLE: "dim",
     Outcome.UNSUPPORTED: "dim",
     Outcome.INTERRUPTED: "dim",
 }
+
+_COUNTED = ("warmup", "pass")
+"""Phases of which a trial may have several, counted from 1 as in the live view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def trials_table(records: Sequence[TrialRecord], objective: Objective) -> Trials
 
 def _table(records: Sequence[TrialRecord], objective: Objective, width: int) -> Table:
     answer = find_answer(records, objective)
-    names = _varied(records)
+    names = varied(records)
     headings = [shorten(name.rpartition(".")[2], 24) for name in names]
     is_wide = width >= 84 + sum(min(len(heading), 16) + 2 for heading in headings)
     title = FAKE_MARK if answer.is_fake else None
@@ -86,11 +94,11 @@ def _table(records: Sequence[TrialRecord], objective: Objective, width: int) -> 
         table.add_column(Text(heading), overflow="fold")
     for record in sorted(records, key=lambda one: one.trial):
         is_best = answer.best is not None and record.trial == answer.best.trial
-        bounds = show_bounds(objective.metric, interval_of(record, objective.metric))
+        bounds = show_bounds(objective.metric, interval_of(record, objective.metric) if not record.stopped else None)
         cells = [
             f"{record.trial}{' ★' if is_best else '  '}",
             outcome_text(record),
-            show_metric(objective.metric, objective_value(record, objective)),
+            value_text(record, objective),
             *([bounds] if is_wide else []),
             show_metric("peak_memory_bytes", value_of(record.measurements, "peak_memory_bytes")),
             format_duration(record.duration_s),
@@ -108,12 +116,18 @@ def _settings_cells(record: TrialRecord, names: list[str], *, is_wide: bool) -> 
     return [" · ".join(values)]
 
 
-def _varied(records: Sequence[TrialRecord]) -> list[str]:
-    seen: dict[str, set[str]] = {}
-    for record in records:
-        for name, value in record.parameters.items():
-            seen.setdefault(name, set()).add(show_value(value))
-    return [name for name, values in seen.items() if len(values) > 1]
+def pareto_table(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> Table:
+    """The trials that no other beats in all objectives, best by the first one first; a star at the best."""
+    rows = front_table(records, pareto_front(records, objectives), objectives)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for index, column in enumerate(rows.columns):
+        heading = Text(printable(column))
+        table.add_column(heading, justify="right" if index in rows.numeric else "left", overflow="fold")
+    for row in rows.rows:
+        trial, *cells = (printable(cell) for cell in row.cells)
+        star = " ★" if row.mark == "best" else "  "
+        table.add_row(Text(f"{trial}{star}"), *map(Text, cells), style="bold green" if row.mark == "best" else "")
+    return table
 
 
 def summary_panel(records: Sequence[TrialRecord], objective: Objective) -> Panel:
@@ -126,7 +140,8 @@ def summary_panel(records: Sequence[TrialRecord], objective: Objective) -> Panel
     for fact in summary_facts(answer, records):
         facts.add_row(Text(fact.label, style="dim"), Text(fact.value, style="bold"), Text(fact.note, style="dim"))
     parts.append(facts)
-    parts += [Text(printable(line), style="yellow") for line in doubts_of_best(records, answer)]
+    doubts = [*doubts_of_best(records, answer), *([missing_finals(answer)] if answer.not_remeasured else [])]
+    parts += [Text(printable(line), style="yellow") for line in doubts]
     if answer.differences or answer.best:
         parts += [Text(), *_settings(answer)]
     groups = group_failures(records)
@@ -153,22 +168,34 @@ def _settings(answer: Answer) -> list[RenderableType]:
     return [changes, Text(), command]
 
 
-def trial_details(record: TrialRecord) -> Group:
-    """All that is stored of one trial but its requests: settings, every metric, passes, phases, failure, warnings."""
+def trial_details(record: TrialRecord, objective: Objective | None = None, again: TrialRecord | None = None) -> Group:
+    """All that is stored of one trial but its requests: settings, every metric, passes, phases, failure, warnings.
+
+    Of a sweep, `objective` is what tells why a trial was stopped early, and `again` the same trial as
+    `analysis.ranking.remeasured` has it.
+    """
     heading = Text(f"Trial {record.trial}: {printable(outcome_text(record))}", style="bold")
     parts: list[RenderableType] = [heading]
     if FAKE_ENGINE in (record.engine.name, record.config.get("engine")):
         parts.append(Text(FAKE_MARK, style="bold yellow"))
     if record.failure is not None:
         parts += [Text(printable(record.failure.evidence), style="red"), Text(printable(record.failure.advice))]
+    if record.stopped is not None and objective is not None:
+        parts.append(Text(explain_stop(record.stopped, objective)))
+    if again is not None and objective is not None and finals_of(again):
+        value = show_metric(objective.metric, objective_value(again, objective))
+        parts.append(Text(f"measured again in trials {show_trials(finals_of(again))}: {value}, which is what counts"))
     parts += [Text(printable(warning), style="yellow") for warning in record.warnings]
     passes = {
-        f"{one.kind} pass {one.index}": f"{format_duration(one.duration_s)}, {sum(one.requests.output_tokens):,} tokens"
+        f"{one.kind} pass {one.index + 1}": f"{format_duration(one.duration_s)}, "
+        f"{sum(one.requests.output_tokens):,} tokens"
         for one in record.passes
     }
     phases = {
-        f"{one.name} {one.index}" if one.index else one.name: f"{format_duration(one.end_s - one.start_s)}, "
-        f"peak {show_metric('peak_memory_bytes', one.peak_memory_bytes)}"
+        f"{one.name} {one.index + 1}" if one.name in _COUNTED else one.name: (
+            f"{format_duration(one.end_s - one.start_s)}, "
+            f"peak {show_metric('peak_memory_bytes', one.peak_memory_bytes)}"
+        )
         for one in record.phases
     }
     facts = {"engine": record.engine.name, "version": record.engine.version, **record.engine.facts}

@@ -96,6 +96,16 @@ def show_ratio(ratio: float) -> str:
     return f"×{ratio:.2f}" if ratio < 100 else f"×{format_number(ratio)}"
 
 
+def show_share(share: float) -> str:
+    """A change as a share, with its sign: `+2.5%`, `−3.1%`.
+
+    >>> show_share(-0.031), show_share(0.0)
+    ('−3.1%', '±0.0%')
+    """
+    text = f"{share:+.1%}"
+    return "±0.0%" if text in ("+0.0%", "-0.0%") else text.replace("-", "−")
+
+
 def metric_label(name: str) -> str:
     """For people: `Output throughput`, `p95 Time to first token`."""
     declared = metric_of(name)

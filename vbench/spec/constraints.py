@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from vbench.metrics import BY_NAME, metric_names, metric_of
+from vbench.metrics import BY_NAME, metric_names, metric_of, value_of
 from vbench.spec.problems import shown
 from vbench.spec.suggest import did_you_mean
 from vbench.spec.types import Constraint
@@ -50,6 +51,21 @@ def parse_constraint(text: str, parameter_names: Collection[str]) -> Constraint:
         bound=bound,
         is_metric=name in quantities,
     )
+
+
+def violations(
+    constraints: Sequence[Constraint], measurements: dict[str, Any], settings: Mapping[str, Any]
+) -> dict[str, float]:
+    """By constraint text. What wasn't measured can't be shown to keep its bound, so it counts as violated."""
+    found = {}
+    for constraint in constraints:
+        name = constraint.quantity
+        value = value_of(measurements, name) if constraint.is_metric else settings.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[constraint.text] = constraint.violation(value)
+        else:
+            found[constraint.text] = 1.0
+    return found
 
 
 def _quantities() -> dict[str, tuple[str, float]]:

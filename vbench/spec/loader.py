@@ -15,12 +15,13 @@ from vbench.spec.baseline import read_baseline
 from vbench.spec.calling import OWN_WORDS, SHAPE_PREFIX, load_problem, sampling_problem
 from vbench.spec.constraints import parse_constraint
 from vbench.spec.digest import spec_digest
-from vbench.spec.model import ObjectiveSection, SweepFile, json_schema
+from vbench.spec.model import SweepFile, json_schema
 from vbench.spec.model_folder import resolve_adapter, resolve_model
 from vbench.spec.overrides import apply_overrides
 from vbench.spec.parameters import ParameterReader, check_argument_name, domains, is_none
 from vbench.spec.problems import Problems, add_pydantic_errors, shown
 from vbench.spec.prompt_reading import read_prompts_section
+from vbench.spec.search_reading import Written, objectives_apart, read_objectives, read_search
 from vbench.spec.suggest import closest
 from vbench.spec.types import (
     Choice,
@@ -28,9 +29,7 @@ from vbench.spec.types import (
     Deadlines,
     Emulation,
     MeasureSpec,
-    Objective,
     Parameter,
-    SearchSpec,
     SweepSpec,
     is_nested_argument,
 )
@@ -72,34 +71,26 @@ def parse_spec(text: str, source: Path, overrides: Sequence[str] = ()) -> SweepS
     problems = Problems(document.lines)
     problems.add_unread(document.problems)
     raw = apply_overrides(document.value, overrides, SweepFile.model_fields, problems)
-    raw = _objectives_apart(raw)
+    raw, written = objectives_apart(raw)
     # A section whose every line is commented out reads as null, and is meant as absent.
     raw = {key: value for key, value in raw.items() if value is not None}
-    reading = _Reading(_validate(raw, problems), Path(os.path.abspath(source)), problems)
+    reading = _Reading(_validate(raw, written, problems), Path(os.path.abspath(source)), problems)
     # A later check that looks up the line of a value must not be sent to the one that `--set` replaced.
     lines = {path: line for path, line in document.lines.items() if problems.typed(path) is None}
-    spec = reading.spec(text, lines)
+    spec = reading.spec(text, lines, written)
     problems.raise_if_any(str(source))
     return spec
 
 
-def _validate(raw: dict[str, Any], problems: Problems) -> SweepFile:
+def _validate(raw: dict[str, Any], written: Written, problems: Problems) -> SweepFile:
     try:
         return SweepFile.model_validate(raw)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        add_pydantic_errors(problems, errors, SweepFile)
+        add_pydantic_errors(problems, errors, SweepFile, written)
         faulty = {one["loc"][0] for one in errors}
         sound = {key: value for key, value in raw.items() if key not in faulty}
         return SweepFile.model_validate({**_STAND_INS, **sound})
-
-
-def _objectives_apart(raw: dict[str, Any]) -> dict[str, Any]:
-    """A list of objectives as its first and the others, which is how they are kept."""
-    given = raw.get("objective")
-    if not isinstance(given, list) or not given:
-        return raw
-    return {**raw, "objective": given[0], "more_objectives": [*given[1:], *(raw.get("more_objectives") or ())]}
 
 
 def _near_file(path: Path) -> str:
@@ -123,13 +114,15 @@ class _Reading:
         self.source = source
         self.problems = problems
 
-    def spec(self, text: str, lines: Mapping[str, int]) -> SweepSpec:
+    def spec(self, text: str, lines: Mapping[str, int], written: Written) -> SweepSpec:
         """The spec; worth something only if no problem was noted."""
-        file, search = self.file, self.file.search
+        file = self.file
+        prompts = read_prompts_section(file.prompts, self.source.parent, self.problems)
+        objective, more_objectives = read_objectives(file, written, self.problems)
         engine_args = self._engine_args()
         reader = ParameterReader(
             problems=self.problems, resolve_model=self._model, resolve_python=self._python,
-            is_grid=search.method == "grid",
+            is_grid=file.search.method == "grid",
         )  # fmt: skip
         parameters = reader.read(file.parameters, file.engine_args)
         return SweepSpec(
@@ -140,7 +133,7 @@ class _Reading:
             python=None if file.python is None else self._python(file.python),
             hardware=file.hardware,
             emulate=None if file.emulate is None else Emulation(**file.emulate.model_dump()),
-            prompts=read_prompts_section(file.prompts, self.source.parent, self.problems),
+            prompts=prompts,
             mode=file.mode,
             replicas=file.replicas,
             sampling=self._sampling(),
@@ -150,9 +143,9 @@ class _Reading:
             engine_args=engine_args,
             environment=file.environment,
             parameters=parameters,
-            search=SearchSpec(timeout_s=search.timeout, **search.model_dump(exclude={"timeout"})),
-            objective=_objective(file.objective),
-            more_objectives=tuple(_objective(one) for one in file.more_objectives),
+            search=read_search(file, prompts, more_objectives, self.problems),
+            objective=objective,
+            more_objectives=more_objectives,
             constraints=self._constraints(parameters),
             measure=MeasureSpec(**file.measure.model_dump()),
             deadlines=Deadlines(load_s=file.deadlines.load, pass_s=file.deadlines.pass_, close_s=file.deadlines.close),
@@ -239,9 +232,3 @@ class _Reading:
             if not any(f"{key}.".startswith(f"{name}.") for name in unsound)
         }  # fmt: skip
         return read_baseline(written, parameters, self.file.engine_args, self.problems)
-
-
-def _objective(section: ObjectiveSection) -> Objective:
-    if section.maximize is not None:
-        return Objective(metric=section.maximize, direction="maximize")
-    return Objective(metric=section.minimize or "", direction="minimize")

@@ -10,99 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from vbench.metrics import BY_NAME, metric_names
 from vbench.spec.calling import SHAPE_PREFIX, GoodputSection, LoadSection
 from vbench.spec.fields import Domains, Duration, Name, NotNegative, Positive, Text, Variables, wrong
 from vbench.spec.problems import shown
 from vbench.spec.prompts_section import PromptsSection
-from vbench.spec.suggest import did_you_mean
-from vbench.spec.types import Deadlines, MeasureSpec, SearchMethod, SearchSpec
+from vbench.spec.search_section import ObjectiveSection, SearchSection, or_a_list
+from vbench.spec.types import Deadlines, MeasureSpec
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
-
-
-class SearchSection(_Section):
-    """How configurations are chosen, and when to stop."""
-
-    method: SearchMethod = Field(
-        default=SearchSpec().method,
-        description="auto: a grid where all of it fits the budget, else vbench's surrogate. grid tries every "
-        "combination in turn; the others are Optuna's samplers of these names.",
-    )
-    trials: Positive | None = Field(
-        default=None, description="Stop after so many trials. Default: all of a grid, else 30.", examples=[40]
-    )
-    timeout: Duration | None = Field(
-        default=None, description="Start no further trial after this long.", examples=["6h"]
-    )
-    gpu_hours: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Start no further trial once all sessions took so many GPU-hours.",
-        examples=[8],
-    )
-    seed: NotNegative = Field(default=0, description="Seed of the search.")
-    prune: bool | None = Field(
-        default=None, description="Stop trials that can't catch the best so far. Default: with method auto."
-    )
-    prune_error_rate: float = Field(
-        default=SearchSpec().prune_error_rate,
-        gt=0,
-        le=0.5,
-        description="The chance that a trial as good as the best is stopped all the same.",
-    )
-    probe_prompts: NotNegative = Field(
-        default=0, description="Begin each trial with so few of the prompts, to stop it by. 0: with all of them."
-    )
-    finalists: NotNegative | None = Field(
-        default=None, description="Measure so many of the best again, in turns. Default: 3 with method auto, else 0."
-    )
-    final_rounds: Positive = Field(default=SearchSpec().final_rounds, description="How often each finalist is.")
-    random_arm: bool = Field(
-        default=False, description="Afterwards a random search of equal engine-seconds: what was the search worth?"
-    )
-    reuse_engine: bool = Field(
-        default=True, description="Keep the engine for trials that differ only in sampling, load or goodput."
-    )
-    parallel_trials: Positive = Field(
-        default=1, description="So many one-GPU trials side by side, where they don't disturb each other."
-    )
-
-
-class ObjectiveSection(_Section):
-    """The one metric to optimise."""
-
-    maximize: str | None = Field(default=None, description="A metric.", examples=["output_throughput_tok_s"])
-    minimize: str | None = Field(default=None, description="A metric.", examples=["p95_ttft_s"])
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_single(cls, value: Any) -> Any:
-        if isinstance(value, list) or (isinstance(value, dict) and {"maximize", "minimize"} <= value.keys()):
-            raise wrong(
-                "is one metric here",
-                "of several objectives each is an item of a list: [{maximize: …}, {minimize: …}]",
-            )
-        if isinstance(value, dict) and not value:
-            raise wrong("says neither maximize nor minimize", "write {maximize: output_throughput_tok_s}")
-        return value
-
-    @model_validator(mode="after")
-    def _is_measured(self) -> ObjectiveSection:
-        name = self.maximize or self.minimize or ""
-        if name not in metric_names():
-            raise wrong(f"{shown(name)} is not a metric", metric_hint(name))
-        return self
-
-
-def metric_hint(name: str) -> str:
-    """What to write instead of a name that isn't a metric."""
-    if name in BY_NAME and BY_NAME[name].is_distribution:
-        return f"of many requests, which? p50_{name}, p95_{name}, mean_{name}, …"
-    return did_you_mean(name, metric_names()) or f"there is {', '.join(metric_names()[:3])}, p95_ttft_s, …"
 
 
 class MeasureSection(_Section):
@@ -217,9 +134,14 @@ class SweepFile(_Section):
     objective: ObjectiveSection = Field(
         default=ObjectiveSection(maximize="output_throughput_tok_s"),
         description="The metric to optimise; or a list of them, of which the first decides what is called the best.",
+        json_schema_extra=or_a_list,
+        examples=[
+            {"maximize": "output_throughput_tok_s"},
+            [{"maximize": "request_throughput_req_s"}, {"minimize": "p95_ttft_s"}],
+        ],
     )
     more_objectives: list[ObjectiveSection] = Field(
-        default=[], description="What a list under `objective` has after its first."
+        default=[], description="The same as what a list under `objective` has after its first."
     )
     constraints: list[str] = Field(
         default=[], description="Bounds on metrics or parameters.", examples=[["peak_memory_mib <= 15360"]]

@@ -5,7 +5,7 @@ Also turns pydantic's errors into the words a reader of the file would use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # Values of the plan that this version can't honour yet.
 _LATER_VALUES = {
     "engine": ("vllm-server", "transformers", "llama-cpp", "openai", "simulated", "sglang"),
-    "search.method": ("gp", "nsga2", "cmaes", "qmc"),
 }
 _EXPECTED = {
     "int_type": "a whole number",
@@ -103,11 +102,14 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def add_pydantic_errors(problems: Problems, errors: Iterable[ErrorDetails], model: type[BaseModel]) -> None:
-    """Note each of pydantic's errors in plain words."""
+def add_pydantic_errors(
+    problems: Problems, errors: Iterable[ErrorDetails], model: type[BaseModel],
+    written: Callable[[tuple[int | str, ...]], tuple[int | str, ...]] = lambda at: at,
+) -> None:  # fmt: skip
+    """Note each of pydantic's errors in plain words, at the place where it was `written`."""
     for error in errors:
         message, hint = _translate(error, model)
-        problems.add(".".join(str(part) for part in error["loc"]), message, hint)
+        problems.add(".".join(str(part) for part in written(error["loc"])), message, hint)
 
 
 def _translate(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
@@ -123,7 +125,7 @@ def _translate(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     for bounds in (_LEAST, _MOST):
         if kind in bounds:
             name, words = bounds[kind]
-            return f"must be {words.format(context[name])}, got {shown(value)}", ""
+            return f"must be {words.format(f'{context[name]:g}')}, got {shown(value)}", ""
     hint = "quote it to make it text" if kind == "string_type" and isinstance(value, (bool, int, float)) else ""
     return f"expected {_EXPECTED[kind]}, got {shown(value)}" if kind in _EXPECTED else error["msg"], hint
 
@@ -147,7 +149,7 @@ def _not_a_choice(loc: tuple[int | str, ...], value: object, model: type[BaseMod
 
 
 def _model_at(loc: Iterable[int | str], model: type[BaseModel]) -> type[BaseModel]:
-    for part in loc:
+    for part in (one for one in loc if not isinstance(one, int)):  # an item of a list: its type was found already
         annotation: Any = model.model_fields[str(part)].annotation
         inner = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
         model = next(one for one in inner if issubclass(one, BaseModel))

@@ -119,7 +119,7 @@ class SearchSpec:
     """Trials that are started; those that the planner refuses don't count. None: all of a grid, else 30."""
     timeout_s: float | None = None
     gpu_hours: float | None = None
-    """Hours of trials times the GPUs that each takes (1 on a CPU), over all sessions of the sweep."""
+    """Hours of trials times the GPUs that each takes (1 on a CPU), over all sessions of the run."""
     seed: int = 0
     prune: bool | None = None
     prune_error_rate: float = 0.05

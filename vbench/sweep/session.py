@@ -1,202 +1,211 @@
-"""The loop: ask, run, append, tell. What is left of a run that was cut short is repeated first; nothing else is.
+"""The loop: next job, start, wait, append, tell. What comes next is decided elsewhere (`agenda`).
 
-Order matters: a trial is written to `pending.json` before it starts, and to `trials.jsonl` before the search hears of
-it, so a kill at any moment costs one trial at most.
+Order matters: a trial is written to `pending.json` before it starts, and to `trials.jsonl` before anything hears of it,
+so a kill at any moment costs the running trials at most.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
-from vbench.analysis import ranking
 from vbench.errors import StoreError
 from vbench.execution import leftovers
 from vbench.execution.trial_record import Judging
 from vbench.execution.trials import TrialRunner
 from vbench.hardware.gpu_trial import Reserved
-from vbench.planner.verdict import Plan
-from vbench.progress import Listener, RunInfo
+from vbench.progress import Listener, RunInfo, RunSummary
 from vbench.records import runs
-from vbench.records.record import Origin, TrialRecord
+from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
-from vbench.search.base import Asking, keeps_parameter_constraints, settings_key
 from vbench.search.make import make_searcher, planned_trials
-from vbench.spec.config import baseline_point, effective_config
-from vbench.spec.space import Point, point_of
-from vbench.sweep.planning import estimate_of, refused_record
+from vbench.spec.config import effective_config
+from vbench.sweep import best_file
+from vbench.sweep.agenda import Agenda
+from vbench.sweep.budget import Budget, Limits
+from vbench.sweep.history import History
+from vbench.sweep.job_maker import JobMaker, make_early_stop
+from vbench.sweep.jobs import Executor, Inline, Job, run_job, write_pending
+from vbench.sweep.planning import estimate_of
 from vbench.sweep.prepared import Prepared
+from vbench.sweep.search_phase import SearchPhase
+
+_TOLD = ("baseline", "search", "run")
+"""Origins that the search hears of: the random arm is no part of it, and repeats tell it nothing new."""
+_TRIED = (*_TOLD, "random")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SweepResult:
     """What a sweep left. `best` is None when no trial completed within its constraints."""
 
     run: RunFolder
-    records: Sequence[TrialRecord]
     status: str
     best: TrialRecord | None
 
+    @cached_property
+    def records(self) -> Sequence[TrialRecord]:
+        """Of the whole run, read from the disk."""
+        return RecordStore(self.run.trials_jsonl).read().records
+
 
 class Session:
-    """One sitting of a run: from what earlier ones left to the end of the budget, or an interrupt."""
+    """One sitting of a run: from what earlier ones left to the end of the budget, or an interrupt.
+
+    `records` are those of earlier sessions and aren't kept. `priors` are records of other runs, by run.
+    """
 
     def __init__(
-        self, prepared: Prepared, run: RunFolder, store: RecordStore, records: list[TrialRecord], listener: Listener,
-        notes: Sequence[str], *, is_planned: bool = True,
+        self, prepared: Prepared, run: RunFolder, store: RecordStore, records: Sequence[TrialRecord],
+        listener: Listener, notes: Sequence[str], *, is_planned: bool = True, limits: Limits | None = None,
+        priors: Sequence[Sequence[TrialRecord]] = (),
     ) -> None:  # fmt: skip
         self.prepared, self.spec, self.run = prepared, prepared.spec, run
-        self.store, self.records, self.listener, self.notes = store, records, listener, notes
+        self.store, self.listener, self.notes = store, listener, list(notes)
         self.run_facts = runs.read_json(run.run_json)
-        self.planned = max(planned_trials(self.spec), len(records))
-        self.baseline = baseline_point(self.spec)
-        self.searcher = make_searcher(self.spec)
-        self.tried: set[str] = set()
         self.planner = prepared.planner() if is_planned else None
-        self.best = ranking.best(records, self.spec.objective)
-        self.started_t = time.monotonic()
-        # What earlier sittings took, start-up included; one that was killed said nothing, but its records do.
-        spent_s = self.run_facts.get("spent_s")
-        trials_s = sum(record.duration_s or 0.0 for record in records)
-        self.spent_before_s = max(trials_s, spent_s) if isinstance(spent_s, (int, float)) else trials_s
+        self.searcher = make_searcher(self.spec)
+        self.early_stop = make_early_stop(self.spec, prepared.prompt_set.num_prompts)
+        self.history = History(self.spec.objective, records, planned_trials(self.spec))
+        self.budget = Budget(self.spec, run, limits, records=records)
+        self.maker = JobMaker(prepared, self.history, self.early_stop)
+        search = SearchPhase(self.maker, run, self.searcher, self.budget)
+        self.agenda = Agenda(self.maker, search, self.budget, self._read)
+        self._ending_notes: list[str] = []
+        for prior in priors:
+            self.searcher.tell_prior(prior)
+        for record in records:
+            point = self.maker.point_of(record)
+            self._learn(record, point.settings if point is not None else None)
+        self.is_complete = self.agenda.is_complete(records)
 
     def run_all(self) -> SweepResult:
         """Everything that is left of the run."""
         self._clean_up_after_earlier()
-        for record in self.records:
-            self._learn(record, self._settings_of(record))
         self.listener.run_started(self._info())
         status = "interrupted"
-        try:
-            if len(self.records) < self.planned:
-                self._set_status("running")
-                status = self._trials()
-            else:
-                status = "finished"
-        finally:
-            self._set_status(status)
-            self.listener.run_finished(self.run, self.records, status)
-        return SweepResult(run=self.run, records=self.records, status=status, best=self.best)
+        with self.budget:
+            try:
+                if self.is_complete:
+                    status = "finished"
+                else:
+                    self._set_status("running")
+                    status = self._trials()
+            finally:
+                self.budget.status = status
+                self._set_status(status)
+                self._write_best(status)
+                self.listener.run_finished(self.run, self._summary(), status)
+        return SweepResult(run=self.run, status=status, best=self.history.best)
 
     def _trials(self) -> str:
-        pending = self._read_pending()
-        uid = str(self.run_facts["run_uid"])
-        prepared = self.prepared
-        target = prepared.target
-        with target.holding(uid, self.spec.environment) as reserved, TrialRunner(
-            self.spec, self.run, prepared.prompt_set, prepared.interpreter, uid,
-            Judging(
-                hardware=prepared.hardware, limit_bytes=target.limit_bytes, is_cpu=target.is_cpu,
-                reserved=reserved or Reserved(),
-                passed=lambda config: target.passed(config, prepared.engine_version(config.get("python"))),
-            ),
-            others=prepared.others,
-        ) as runner:  # fmt: skip
-            is_ready = False
-            while len(self.records) < self.planned:
-                if self._is_out_of_time():
-                    return "out_of_time"
-                number = max((record.trial for record in self.records), default=-1) + 1
-                point, origin = self._next(number, pending)
-                pending = None
-                if point is None:
-                    return "exhausted"
-                plan = self._plan(point)
-                if plan is not None and not plan.verdict.is_tried:
-                    self._refuse(number, point, origin, plan)
-                    continue
-                if not is_ready:  # not before there is something to try: importing an engine takes its time
-                    self._make_ready(runner, point)
-                    is_ready = True
-                self._one(runner, number, point, origin, plan)
-        return "finished"
+        with ExitStack() as stack:
+            target = self.prepared.target
+            reserved = stack.enter_context(target.holding(self._uid, self.spec.environment))
+            runner = stack.enter_context(self._make_runner(reserved or Reserved()))
+            executor: Executor = Inline(lambda job: run_job(runner, job, self.listener.trial_event))
+            while True:
+                job = self._next(executor.running) if executor.has_room else None
+                if job is not None:
+                    self._make_ready(runner, job)
+                    self._start(executor, job)
+                elif not executor.running:
+                    self.run.pending_json.unlink(missing_ok=True)
+                    return self.agenda.status
+                else:
+                    self._keep(*executor.wait())
 
-    def _make_ready(self, runner: TrialRunner, point: Point) -> None:
-        self.listener.engine_starting()
-        start = time.monotonic()
-        runner.prepare(point.settings)
-        self.listener.engine_ready(runner.fork_blocker, time.monotonic() - start)
+    def _make_runner(self, reserved: Reserved) -> TrialRunner:
+        prepared, target = self.prepared, self.prepared.target
+        judging = Judging(
+            hardware=prepared.hardware,
+            limit_bytes=target.limit_bytes,
+            is_cpu=target.is_cpu,
+            reserved=reserved,
+            passed=lambda config: target.passed(config, prepared.engine_version(config.get("python"))),
+        )
+        return TrialRunner(
+            self.spec, self.run, prepared.prompt_set, prepared.interpreter, self._uid, judging, others=prepared.others
+        )
 
-    def _next(self, number: int, pending: Point | None) -> tuple[Point | None, Origin]:
-        if number == 0 and self.baseline is not None:
-            return self.baseline, "baseline"
-        if pending is not None and self._is_allowed(pending):
-            return pending, "search"
-        origin: Origin = "search" if self.spec.parameters else "run"
-        return self.searcher.ask(Asking(number=number, is_allowed=self._is_allowed)), origin
+    def _next(self, running: Sequence[Job]) -> Job | None:
+        """The next job that the planner lets pass; those that it refuses are recorded on the way."""
+        while (job := self.agenda.next(running)) is not None:
+            if self.planner is None:
+                return job
+            plan = self.planner.plan(effective_config(self.spec, job.point.settings))
+            if plan.verdict.is_tried or job.repeat_of is not None:  # what has run once isn't argued with
+                return job.with_plan(plan)
+            self._refuse(job.with_plan(plan))
+        return None
 
-    def _plan(self, point: Point) -> Plan | None:
-        return None if self.planner is None else self.planner.plan(effective_config(self.spec, point.settings))
+    def _refuse(self, job: Job) -> None:
+        """Record what the planner says can't run; the search hears of it, and it counts for no budget."""
+        self.listener.trial_started(job.number, job.point, job.origin)
+        self._keep(job, self.maker.refused(job))
 
-    def _refuse(self, number: int, point: Point, origin: Origin, plan: Plan) -> None:
-        """Record what the planner says can't run; it counts as a trial, and the search hears of it."""
-        self.listener.trial_started(number, point, origin)
-        config = effective_config(self.spec, point.settings)
-        python = config.get("python")
-        version = self.prepared.engine_version(python)
-        record = refused_record(
-            plan, self.spec, number=number, point=point, origin=origin, engine=self.prepared.engine_facts(python),
-            prompt_set=self.prepared.prompt_facts, notes=self.prepared.target.passed(config, version).notes,
-            hardware={"profile": self.prepared.hardware, "memory_source": None},
-        )  # fmt: skip
-        self._keep(record, point)
+    def _make_ready(self, runner: TrialRunner, job: Job) -> None:
+        """Start the engine's keeper, but not before there is something to try: importing an engine takes its time."""
+        if self.maker.runner is None:
+            self.maker.runner = runner
+            self.listener.engine_starting()
+            start = time.monotonic()
+            runner.prepare(job.point.settings)
+            self.listener.engine_ready(runner.fork_blocker, time.monotonic() - start)
 
-    def _one(self, runner: TrialRunner, number: int, point: Point, origin: Origin, plan: Plan | None) -> None:
-        runs.write_json_atomic(self.run.pending_json, {"trial": number, "parameters": dict(point.parameters)})
-        self.listener.trial_started(number, point, origin)
-        record = runner.run(number, point, origin, self.listener.trial_event)
-        if plan is not None:
-            record = record.model_copy(update={"estimate": estimate_of(plan)})
-        self._keep(record, point)
+    def _start(self, executor: Executor, job: Job) -> None:
+        write_pending(self.run, [*executor.running, job])
+        self.budget.trial_started(job.number, job.gpus)
+        self.listener.trial_started(job.number, job.point, job.origin)
+        executor.start(job)
 
-    def _keep(self, record: TrialRecord, point: Point) -> None:
+    def _keep(self, job: Job, record: TrialRecord) -> None:
+        if job.repeat_of is not None:
+            record = record.model_copy(update={"repeat_of": job.repeat_of})
+        if job.plan is not None and record.estimate is None:
+            record = record.model_copy(update={"estimate": estimate_of(job.plan)})
+        before = self.history.best
         self.store.append(record)
-        self.run.pending_json.unlink(missing_ok=True)
-        self.records.append(record)
-        self._learn(record, point.settings)
-        self.best = ranking.best([*([self.best] if self.best else []), record], self.spec.objective)
-        self.listener.trial_finished(record, self.best)
+        self.budget.trial_ended(record)
+        self.history.add(record)
+        self._learn(record, job.point.settings)
+        self.agenda.ended(job, record)
+        if self.history.best is not before:
+            self._write_best("running")
+        self.listener.trial_finished(record, self.history.best)
 
     def _learn(self, record: TrialRecord, settings: Mapping[str, Any] | None) -> None:
         if settings is not None:
-            self.tried.add(settings_key(settings))
+            if record.origin in _TRIED:
+                self.history.note_tried(settings)
             if self.planner is not None and self.prepared.target.is_as_planned:
                 self.planner.learn(record, settings)
-        self.searcher.tell(record)
+        if record.origin in _TOLD:
+            self.searcher.tell(record)
+        if self.early_stop is not None:
+            self.early_stop.learn(record)
 
-    def _settings_of(self, record: TrialRecord) -> Mapping[str, Any] | None:
-        """The settings behind a stored record; None for one that this sweep file could not have made."""
-        if record.origin == "baseline":
-            return self.baseline.settings if self.baseline is not None else None
-        point = point_of(self.spec.parameters, record.parameters)
-        return point.settings if point is not None else None
+    @property
+    def _uid(self) -> str:
+        return str(self.run_facts["run_uid"])
 
-    def _is_allowed(self, point: Point) -> bool:
-        if settings_key(point.settings) in self.tried:
-            return False
-        if not self.spec.parameters:
-            return True  # nothing is searched: the one configuration was asked for, whatever the constraints
-        return keeps_parameter_constraints({**self.spec.engine_args, **point.settings}, self.spec.constraints)
-
-    def _is_out_of_time(self) -> bool:
-        limit_s = self.spec.search.timeout_s
-        return limit_s is not None and self._spent_s() >= limit_s
-
-    def _spent_s(self) -> float:
-        """Of the time budget: all sittings of the run."""
-        return self.spent_before_s + time.monotonic() - self.started_t
+    def _read(self) -> Sequence[TrialRecord]:
+        return self.store.read().records
 
     def _info(self) -> RunInfo:
         return RunInfo(
             spec=self.spec,
             run=self.run,
-            planned_trials=self.planned,
-            records=tuple(self.records),
-            best=self.best,
+            standing=self.history.standing,
+            num_earlier=self.history.standing.num_records,
+            is_complete=self.is_complete,
+            best=self.history.best,
             hardware=self.prepared.hardware,
             engine=f"{self.spec.engine} {self.prepared.interpreter.engine_version}",
             num_prompts=self.prepared.prompt_set.num_prompts,
@@ -204,24 +213,38 @@ class Session:
             notes=tuple(self.notes),
         )
 
+    def _summary(self) -> RunSummary:
+        standing = self.history.standing
+        return RunSummary(
+            num_trials=standing.num_records,
+            outcomes={str(name): standing.outcomes[name] for name in sorted(standing.outcomes)},
+            best=self.history.best,
+            notes=(*self.agenda.notes, *self.budget.problems, *self._ending_notes),
+            standing=standing,
+            read=self._read,
+        )
+
     def _clean_up_after_earlier(self) -> None:
         """End what a killed session left running; we hold the run's lock, so nobody else's trial carries its mark."""
-        uid = str(self.run_facts["run_uid"])
-        ended = leftovers.kill_marked(uid)
-        leftovers.remove_temp_folders(uid)
+        ended = leftovers.kill_marked(self._uid)
+        leftovers.remove_temp_folders(self._uid)
         if ended:
-            self.notes = [*self.notes, f"ended {len(ended)} process(es) that an earlier session left"]
+            self.notes.append(f"ended {len(ended)} process(es) that an earlier session left")
 
-    def _read_pending(self) -> Point | None:
-        """The point that was being tried when an earlier session ended."""
-        with suppress(StoreError):
-            values = runs.read_json(self.run.pending_json).get("parameters")
-            if isinstance(values, dict):
-                return point_of(self.spec.parameters, values)
-        return None
+    def _write_best(self, status: str) -> None:
+        standing = self.history.standing
+        problem = best_file.write(
+            self.run, self.spec, self.history.best, self.history.baseline, status=status, trials_done=standing.done,
+            trials_planned=standing.planned, now=datetime.now(UTC),
+        )  # fmt: skip
+        if problem is not None and problem not in self._ending_notes:
+            self._ending_notes.append(problem)
 
     def _set_status(self, status: str) -> None:
         with suppress(StoreError):  # the records are what counts; a full disk must not hide why we stopped
-            facts = {**self.run_facts, "status": status, "num_trials_planned": self.planned}
-            facts["spent_s"] = round(self._spent_s(), 3)
+            facts = {**self.run_facts, "status": status, "num_trials_planned": self.history.standing.planned}
+            facts["spent_s"] = round(self.budget.spent_s, 3)
+            if self.agenda.arm is not None:
+                arm = self.agenda.arm
+                facts["random_arm"] = {"engine_s": round(arm.spent_s, 3), "borrowed": arm.borrowed}
             runs.write_json_atomic(self.run.run_json, facts)

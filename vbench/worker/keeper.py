@@ -2,19 +2,22 @@
 
 It may have imported the engine already and fork for each trial (`fork`: about a second to a ready vLLM instead of ten
 and more), or fork and exec a fresh interpreter (`cold`). Either way a trial runs in a session of its own with its
-output in its log and its answers on its pipe; descriptors for both come with the start message.
+output in its log and its answers on its pipe; descriptors for both come with the start message, and a third where its
+engine is to be kept for further trials (`protocol`), of which the keeper knows nothing.
 
 One message a packet on a SOCK_SEQPACKET socket pair:
-parent → keeper   start {id, how, request} + descriptors [result, log] · reap {id} · stop {}
-keeper → parent   ready {preloaded, platform, fork_blocker, seconds} · started {id, pid} · exited {id, code, signal}
+parent → keeper   start {id, how, request} + descriptors [result, log(, next)] · reap {id} · stop {}
+keeper → parent   ready {preloaded, platform, fork_blocker, seconds, adopts} · started {id, pid} ·
+                  exited {id, code, signal}
 
 An exited trial stays a zombie until `reap`, so the parent can kill what is left of its process group without any chance
-of meeting a recycled number. When the parent's end closes, however it died, everything is killed.
+of meeting a recycled number. What a trial leaves running, whatever session it moved to, becomes the keeper's child
+(PR_SET_CHILD_SUBREAPER; `adopts` where the kernel can), so it is found below the keeper and nowhere else. When the
+parent's end closes, however it died, everything is killed.
 """
 
 from __future__ import annotations
 
-import array
 import ctypes
 import gc
 import json
@@ -28,12 +31,12 @@ import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
 from .engines import load_engine
-from .protocol import Channel
+from .protocol import Channel, receive
 from .trial import run_trial
 
-_MAX_PACKET = 1 << 20
 _MARK = "VBENCH_KEEPER"
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def serve(control_fd: int, engine_name: str, preload: bool) -> int:
@@ -41,7 +44,8 @@ def serve(control_fd: int, engine_name: str, preload: bool) -> int:
     control = socket.socket(fileno=control_fd)
     os.set_inheritable(control_fd, False)
     keeper = _Keeper(control)
-    keeper.say(_ready(engine_name, preload))
+    adopts = _adopt_orphans()
+    keeper.say(dict(_ready(engine_name, preload), adopts=adopts))
     try:
         keeper.loop()
     finally:
@@ -106,9 +110,10 @@ class _Keeper:
             readable, _, _ = select.select([control_fd, self.wakeup_read], [], [])
             if self.wakeup_read in readable:
                 os.read(self.wakeup_read, 4096)
+                self._reap_adopted()
             self._report_exits()
             if control_fd in readable:
-                message, fds = _receive(self.control)
+                message, fds = receive(self.control)
                 if message is None or message["op"] == "stop":
                     return
                 if message["op"] == "start":
@@ -117,21 +122,21 @@ class _Keeper:
                     self._reap(message["id"])
 
     def _start(self, message: Dict[str, Any], fds: List[int]) -> None:
-        result_fd, log_fd = fds
         sys.stdout.flush()
         sys.stderr.flush()
         keeper_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_trial(message, result_fd, log_fd, keeper_pid)
-        os.close(result_fd)
-        os.close(log_fd)
+            self._become_trial(message, fds, keeper_pid)
+        for fd in fds:
+            os.close(fd)
         self.pids[message["id"]] = pid
         self.say({"event": "started", "id": message["id"], "pid": pid})
 
-    def _become_trial(self, message: Dict[str, Any], result_fd: int, log_fd: int, keeper_pid: int) -> None:
+    def _become_trial(self, message: Dict[str, Any], fds: List[int], keeper_pid: int) -> None:
         """In the child; never returns. `os._exit` skips the engine's teardown, which is slower than the kernel's."""
         status = 1
+        result_fd, log_fd, *next_fds = fds
         try:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGINT):
@@ -142,11 +147,12 @@ class _Keeper:
                 os.close(fd)
             os.dup2(log_fd, 1)
             os.dup2(log_fd, 2)
+            os.close(log_fd)
             if message["how"] == "cold":
-                _exec_fresh(message["request"], result_fd)
+                _exec_fresh(message["request"], [result_fd, *next_fds])
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             gc.enable()
-            status = run_trial(message["request"], Channel(result_fd), is_forked=True)
+            status = run_trial(message["request"], Channel(result_fd), True, *next_fds)
             sys.stdout.flush()
             sys.stderr.flush()
         except BaseException:
@@ -171,6 +177,15 @@ class _Keeper:
                     "signal": None if was_exit else info.si_status,
                 }
             )
+
+    def _reap_adopted(self) -> None:
+        """Let go of what trials left to us, as it ends. Nobody else waits for it."""
+        for pid in _children():
+            if pid not in self.pids.values():
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass  # not ours to wait for any more
 
     def _reap(self, trial_id: int) -> None:
         pid = self.pids.pop(trial_id, None)
@@ -203,6 +218,22 @@ def _kill_marked(marker: bytes) -> None:
             continue  # ended meanwhile, or another user's
 
 
+def _adopt_orphans() -> bool:
+    """Become the parent of every descendant whose own has ended (prctl(2)); False where the kernel can't do it."""
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def _children() -> List[int]:
+    found: List[int] = []
+    try:
+        for task in os.listdir("/proc/self/task"):
+            with open("/proc/self/task/" + task + "/children", "rb") as file:
+                found += map(int, file.read().split())
+    except OSError:
+        pass  # a kernel that doesn't say: they stay zombies until we end
+    return found
+
+
 def die_with_parent(parent_pid: int) -> None:
     """Ask the kernel for SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG); it may have died already."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -210,25 +241,14 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
-def _exec_fresh(request: Dict[str, Any], result_fd: int) -> None:
-    """Replace this process by a fresh interpreter that runs the one trial, request on stdin."""
+def _exec_fresh(request: Dict[str, Any], fds: List[int]) -> None:
+    """Replace this process by a fresh interpreter that runs the trial, request on stdin; `fds`: result and next."""
     request_fd = os.memfd_create("vbench-request")
     os.write(request_fd, json.dumps(request).encode())
     os.lseek(request_fd, 0, os.SEEK_SET)
     os.dup2(request_fd, 0)
-    os.set_inheritable(result_fd, True)
+    for fd in fds:
+        os.set_inheritable(fd, True)
     entry = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
     environment = dict(os.environ, **request.get("environment", {}))
-    os.execve(sys.executable, [sys.executable, "-u", entry, "trial", str(result_fd)], environment)
-
-
-def _receive(control: socket.socket) -> Tuple[Optional[Dict[str, Any]], List[int]]:
-    """One packet and the descriptors that came with it; None when the parent is gone."""
-    fds = array.array("i")
-    data, ancillary, _, _ = control.recvmsg(_MAX_PACKET, socket.CMSG_SPACE(2 * fds.itemsize))
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-    for fd in fds:
-        os.set_inheritable(fd, False)
-    return (json.loads(data) if data else None), list(fds)
+    os.execve(sys.executable, [sys.executable, "-u", entry, "trial", *map(str, fds)], environment)

@@ -28,7 +28,7 @@ def main(argv: List[str]) -> int:
         from .protocol import Channel
         from .trial import run_trial
 
-        status = run_trial(_request_on_stdin(), Channel(int(argv[1])), is_forked=False)
+        status = run_trial(_request_on_stdin(), Channel(int(argv[1])), False, *map(int, argv[2:]))
         _leave(status)
     if verb == "server":
         from .engines.vllm_server_child import serve as serve_http

@@ -3,17 +3,26 @@
 Trial → parent, in this order: `phase` (a stretch begins; its end is the next one's begin), `engine` (facts after load),
 `pass` (one traversal, with its requests), then exactly one of `done` or `error`. Times are `time.monotonic()`, which on
 Linux is one clock for all processes, so the parent can lay its own samples over them.
+
+A trial whose request has `keep_engine` has a third descriptor, a SOCK_SEQPACKET socket. It doesn't close its engine:
+it says `done` with `is_kept` and waits there, for `{op: next, request}` with descriptors [result, log], which begins
+another trial of the same engine on a new pipe (`hello`, `engine` with the same facts, then passes), or for
+`{op: close}` or the socket's end, at which it closes the engine and ends, and says nothing any more.
 """
 
 from __future__ import annotations
 
+import array
 import json
 import os
+import socket
 import time
 import traceback
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional, Tuple
 
 PROTOCOL = 1
+_MAX_PACKET = 1 << 20
+_MOST_DESCRIPTORS = 3
 
 
 class Channel:
@@ -29,6 +38,12 @@ class Channel:
         view = memoryview(data)
         while view:
             view = view[os.write(self.fd, view) :]
+
+    def close(self) -> None:
+        """Let go of the descriptor; what is sent from now on goes nowhere."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.close(self.fd)
+        self.fd = null
 
     def phase(self, name: str, index: int = 0) -> None:
         """Say that a phase begins now."""
@@ -49,3 +64,14 @@ def error_event(error: BaseException, phase: str) -> Dict[str, Any]:
         "traceback": trace[-20_000:],
         "t": time.monotonic(),
     }
+
+
+def receive(control: socket.socket) -> Tuple[Optional[Dict[str, Any]], List[int]]:
+    """One packet and the descriptors that came with it, which no child inherits; None when the parent is gone."""
+    fds = array.array("i")
+    space = socket.CMSG_SPACE(_MOST_DESCRIPTORS * fds.itemsize)
+    data, ancillary, _, _ = control.recvmsg(_MAX_PACKET, space, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+    return (json.loads(data) if data else None), list(fds)

@@ -11,67 +11,112 @@ import sys
 import tempfile
 import time
 import traceback
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from .engines import load_engine
 from .engines.base import Engine, PassResult, Work
 from .load import arrival_offsets
+from .next_trials import NextTrials
 from .protocol import PROTOCOL, Channel, error_event
 
 # The engine lives until `os._exit`: its destructor takes a second and tells nothing.
 _ALIVE: List[Engine] = []
 
 
-def run_trial(request: Dict[str, Any], channel: Channel, is_forked: bool) -> int:
-    """Run the trial that `request` describes and return the exit status: 0 after `done`, 1 after `error`."""
+def run_trial(request: Dict[str, Any], channel: Channel, is_forked: bool, next_fd: int = -1) -> int:
+    """Run the trial that `request` describes and return the exit status: 0 after `done`, 1 after `error`.
+
+    `next_fd`: the socket for further trials of its engine (see `protocol`), which are run too; -1: there is none.
+    """
     faulthandler.enable()  # a segfault leaves its Python stack in the log
     os.environ.update(request.get("environment", {}))
     tempfile.tempdir = None  # TMPDIR may have just changed
+    following = None if next_fd < 0 else NextTrials(next_fd)
     trial = _Trial(request, channel)
     try:
-        trial.run(is_forked)
+        trial.start(is_forked)
+        trial.measure()
+        while following is not None and trial.is_kept:
+            trial.channel.close()
+            asked = following.wait()
+            if asked is None:
+                break
+            trial.go_on(*asked)
+            trial.measure()
+        trial.close()
     except BaseException as error:
         traceback.print_exc()
         sys.stderr.flush()
-        channel.send(error_event(error, trial.phase_name))
+        trial.channel.send(error_event(error, trial.phase_name))
         return 1
     return 0
 
 
 class _Trial:
+    """An engine, and the trial that it serves now."""
+
     def __init__(self, request: Dict[str, Any], channel: Channel) -> None:
+        self.facts: Dict[str, Any] = {}
+        self.prompts: List[Any] = []
+        self.output_lengths: Optional[List[int]] = None
+        self._take(request, channel)
+
+    def _take(self, request: Dict[str, Any], channel: Channel) -> None:
         self.request = request
         self.channel = channel
         self.phase_name = "start"
+        self.is_kept = bool(request.get("keep_engine"))
         load = request.get("load") or {}
         self.work = Work(dict(request, max_concurrency=load.get("max_concurrency")))
 
-    def run(self, is_forked: bool) -> None:
-        self.channel.send({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "t": time.monotonic()})
+    def start(self, is_forked: bool) -> None:
+        """Import and load the engine, and prepare the prompts."""
+        self._hello()
         self._phase("import")
         request = self.request
-        engine = load_engine(request["engine"], request.get("mode", "offline"), request.get("replicas", 1))
-        _ALIVE.append(engine)
-        engine.preload()
+        self.engine = load_engine(request["engine"], request.get("mode", "offline"), request.get("replicas", 1))
+        _ALIVE.append(self.engine)
+        self.engine.preload()
         gc.collect()
         gc.freeze()  # as the keeper does before forking, so that both ways of starting collect garbage alike
-        engine.check(self.work)
+        self.engine.check(self.work)
         self._phase("load")
-        facts = engine.load(request["model"], dict(request["engine_args"]), is_forked)
-        self.channel.send({"event": "engine", "facts": facts})
+        self.facts = self.engine.load(request["model"], dict(request["engine_args"]), is_forked)
+        self.channel.send({"event": "engine", "facts": self.facts})
         items = _read_prompts(request["prompts_file"])
         if items and "output_tokens" in items[0]:
-            self.work.output_lengths = [item["output_tokens"] for item in items]
-        prompts = engine.prepare(items)
-        self.work.arrivals_s = arrival_offsets(len(prompts), request.get("load") or {})
-        self._probe(engine, prompts)
-        for index in range(request["warmup_passes"]):
+            self.output_lengths = [item["output_tokens"] for item in items]
+        self.prompts = self.engine.prepare(items)
+
+    def go_on(self, request: Dict[str, Any], channel: Channel) -> None:
+        """Take another trial of the same engine and prompts; what else is asked may differ."""
+        os.close(self.channel.fd)
+        self._take(request, channel)
+        self._hello()
+        gc.collect()  # what the last trial left isn't to be collected in a pass of this one
+        self.engine.check(self.work)
+        self.channel.send({"event": "engine", "facts": self.facts})
+
+    def measure(self) -> None:
+        """All passes. The engine of a kept one is done then."""
+        self.work.output_lengths = self.output_lengths
+        self.work.arrivals_s = arrival_offsets(len(self.prompts), self.request.get("load") or {})
+        self._probe(self.engine, self.prompts)
+        for index in range(self.request["warmup_passes"]):
             self._phase("warmup", index)
-            self._pass(engine, prompts, self.work, "warmup", index)
-        self._timed_passes(engine, prompts)
+            self._pass(self.engine, self.prompts, self.work, "warmup", index)
+        self._timed_passes(self.engine, self.prompts)
+        if self.is_kept:
+            self.channel.send({"event": "done", "t": time.monotonic(), "is_kept": True})
+
+    def close(self) -> None:
+        """Close the engine, as the last thing."""
         self._phase("close")
-        engine.close()
+        self.engine.close()
         self.channel.send({"event": "done", "t": time.monotonic()})
+
+    def _hello(self) -> None:
+        self.channel.send({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "t": time.monotonic()})
 
     def _phase(self, name: str, index: int = 0) -> None:
         self.phase_name = name

@@ -4,7 +4,8 @@ Time of a pass of n prompts with p prompt and o output tokens each, s = min(max_
 
     ceil(n / s) · ( s·p·PREFILL_S + o · (STEP_S + s·SEQUENCE_S) · block_factor ) · quantization_factor · (1 + noise)
 
-on a clock of its own, unless `sleep_scale` says how much of that to really sleep. `fail` makes it misbehave on purpose.
+on a clock of its own, unless `sleep_scale` says how much of that to really sleep. `fail` makes it misbehave on purpose:
+the engine argument from its start on, the sampling setting in the passes that ask for it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from .base import Engine, PassResult, Work
 
@@ -63,7 +64,8 @@ DEFAULTS: Dict[str, Any] = {
 
 
 class FakeEngine(Engine):
-    """See the module. `fail` is `KIND` or `KIND@PHASE` with phase load (default), pass or close."""
+    """See the module. The argument `fail` is `KIND` or `KIND@PHASE` with phase load (default), pass or close; the
+    sampling setting is `KIND`, or `KIND@reused` for an engine that has served a pass with other sampling before."""
 
     is_fork_safe_on = ("cpu",)
 
@@ -72,6 +74,7 @@ class FakeEngine(Engine):
         self._time_s = 0.0
         self._random = random.Random(0)
         self._counters = {"prompt_tokens": 0.0, "generation_tokens": 0.0}
+        self._first_sampling: Optional[Dict[str, Any]] = None
 
     def describe(self) -> Dict[str, Any]:
         return {
@@ -121,6 +124,7 @@ class FakeEngine(Engine):
 
     def generate(self, prompts: List[Any], work: Work) -> PassResult:
         self._misbehave("pass")
+        self._misbehave_as_asked(work.sampling)
         lengths = [work.exact_tokens(index) or work.max_tokens or 16 for index in range(len(prompts))]
         num_tokens = max(lengths)
         seconds = self.pass_seconds(len(prompts), sum(map(len, prompts)) / len(prompts), num_tokens)
@@ -164,6 +168,13 @@ class FakeEngine(Engine):
     def _misbehave(self, phase: str) -> None:
         kind, _, where = (self._args["fail"] or "").partition("@")
         if kind and (where or "load") == phase:
+            MISBEHAVIOURS[kind]()
+
+    def _misbehave_as_asked(self, sampling: Dict[str, Any]) -> None:
+        if self._first_sampling is None:
+            self._first_sampling = sampling
+        kind, _, where = (sampling.get("fail") or "").partition("@")
+        if kind and (not where or sampling != self._first_sampling):
             MISBEHAVIOURS[kind]()
 
 

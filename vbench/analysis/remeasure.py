@@ -1,0 +1,110 @@
+"""Finals put in the place of what they measured again.
+
+A trial is called the best because its value is the largest of many, so that value is likely a lucky one. What counts of
+a finalist are therefore its finals alone, which nothing selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vbench.metrics import measure, value_of
+from vbench.outcome import Outcome
+from vbench.records.record import Phase, TrialRecord
+from vbench.spec.constraints import parse_constraint, violations
+
+REMEASURED = "remeasured"
+REPEATS = ("final", "interference")
+"""Origins of trials that measure an earlier one again."""
+
+
+def remeasured(records: Iterable[TrialRecord], goodput: Mapping[str, float] | None = None) -> list[TrialRecord]:
+    """The records without finals and interference checks, in the given order. A trial whose finals completed stands
+    with their timed passes: its measurements and constraints are judged anew on them, with the largest memory of all
+    its runs; a final over the memory budget makes it `over_budget`. Such records have the extra field `remeasured`, the
+    numbers of those finals; it is empty where a trial has finals and none of them was measured.
+
+    `goodput`: bounds of a good request in milliseconds (`metrics.measure`); None takes each record's own.
+    """
+    listed = list(records)
+    finals: dict[int, list[TrialRecord]] = {}
+    for record in listed:
+        if record.origin == "final" and record.repeat_of is not None:
+            finals.setdefault(record.repeat_of, []).append(record)
+    return [
+        _with_finals(record, finals[record.trial], goodput) if record.trial in finals else record
+        for record in listed
+        if record.origin not in REPEATS
+    ]
+
+
+def standing(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """What is ranked: `remeasured`, once every finalist was measured again; before that the trials as they were."""
+    listed = list(records)
+    counted = remeasured(listed)
+    if all(was_remeasured(record) is not False for record in counted):
+        return counted
+    return [record for record in listed if record.origin not in REPEATS]
+
+
+def was_remeasured(record: TrialRecord) -> bool | None:
+    """Whether a finalist's numbers are those of its finals; None of a trial that is no finalist."""
+    trials = (record.model_extra or {}).get(REMEASURED)
+    return None if trials is None else bool(trials)
+
+
+def finals_of(record: TrialRecord) -> tuple[int, ...]:
+    """The finals whose passes a record of `remeasured` stands with; empty for any other."""
+    return tuple((record.model_extra or {}).get(REMEASURED) or ())
+
+
+def _with_finals(
+    record: TrialRecord, finals: Sequence[TrialRecord], goodput: Mapping[str, float] | None
+) -> TrialRecord:
+    measured = [one for one in sorted(finals, key=lambda final: final.trial) if one.outcome.is_measured]
+    if not measured:
+        return record.model_copy(update={REMEASURED: []})
+    timed = [one for final in measured for one in final.passes if one.kind == "timed"]
+    passes = [one.model_copy(update={"index": index}) for index, one in enumerate(timed)]
+    phases = _largest(record.phases, measured)
+    measurements = measure(passes, phases, record.config.get("goodput") if goodput is None else goodput)
+    peaks = [value_of(one.measurements, "peak_memory_bytes") for one in (record, *measured)]
+    measurements["peak_memory_bytes"] = max((int(peak) for peak in peaks if peak is not None), default=None)
+    over = next((one for one in measured if one.outcome is Outcome.OVER_BUDGET), None)
+    return record.model_copy(
+        update={
+            "outcome": record.outcome if over is None else over.outcome,
+            "failure": record.failure if over is None else over.failure,
+            "passes": passes,
+            "phases": phases,
+            "measurements": measurements,
+            "constraint_violations": _judged_anew(record, measured, measurements),
+            "warnings": list(dict.fromkeys(warning for one in measured for warning in one.warnings)),
+            REMEASURED: [one.trial for one in measured],
+        }
+    )
+
+
+def _largest(phases: Sequence[Phase], others: Sequence[TrialRecord]) -> list[Phase]:
+    """The phases, each with the largest memory peak of it in any of the runs."""
+    peaks: dict[tuple[str, int], list[int]] = {}
+    for phase in (*phases, *(one for record in others for one in record.phases)):
+        if phase.peak_memory_bytes is not None:
+            peaks.setdefault((phase.name, phase.index), []).append(phase.peak_memory_bytes)
+    return [
+        phase.model_copy(update={"peak_memory_bytes": max(peaks.get((phase.name, phase.index), []), default=None)})
+        for phase in phases
+    ]
+
+
+def _judged_anew(record: TrialRecord, finals: Sequence[TrialRecord], measurements: dict[str, Any]) -> dict[str, float]:
+    """The constraints by their stored texts; one that this vbench can't read stands as the worst of its runs."""
+    settings = {**record.config, **record.engine.facts}
+    found: dict[str, float] = {}
+    for text in dict.fromkeys(text for one in (record, *finals) for text in one.constraint_violations):
+        try:
+            found.update(violations([parse_constraint(text, settings)], measurements, settings))
+        except ValueError:
+            found[text] = max(one.constraint_violations.get(text, 0.0) for one in (record, *finals))
+    return found

@@ -1,0 +1,181 @@
+"""One trial being watched: its pipe and the keeper's socket are read in one loop, by deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from vbench.execution.keeper_client import KeeperGone
+from vbench.execution.memory import MemorySampler
+from vbench.execution.stopping import Stopper
+from vbench.execution.trial_process import TrialProcess
+from vbench.spec.types import Deadlines
+
+if TYPE_CHECKING:
+    from vbench.execution.runner import OnEvent, RawTrial
+
+_EXIT_GRACE_S = 10.0  # between `done` and the process's end
+_MESSAGE_S = 0.05  # before looking again for the rest of a message
+_MAX_MESSAGE_BYTES = 256 * 1024**2
+_DEADLINE_OF = {"start": "load", "import": "load", "load": "load", "warmup": "pass", "pass": "pass", "close": "close"}
+
+
+class Watch:
+    """Reads what comes, holds the deadlines and the stopper's limits, and sees to it that nothing is left running."""
+
+    def __init__(
+        self, process: TrialProcess, read_fd: int, raw: RawTrial, deadlines: Deadlines, on_event: OnEvent,
+        sampler: MemorySampler, stopper: Stopper | None = None,
+    ) -> None:  # fmt: skip
+        self.process, self.keeper, self.read_fd, self.raw = process, process.keeper, read_fd, raw
+        self.on_event = on_event
+        self.limits = {"load": deadlines.load_s, "pass": deadlines.pass_s, "close": deadlines.close_s}
+        self.deadline_name, self.deadline = "load", raw.started_t + deadlines.load_s
+        self.buffer = b""
+        self.is_pipe_open = True
+        self.is_kept = False
+        self.sampler = sampler
+        self.stopper = stopper
+        self.may_stop: tuple[float, str, int, float] | None = None  # when, in which phase, its index, its begin
+        fcntl.fcntl(read_fd, fcntl.F_SETFL, os.O_NONBLOCK)
+
+    def run(self) -> None:
+        """Return when the process has ended, or waits for another trial (`raw.is_kept`)."""
+        try:
+            self._loop()
+            self.raw.is_kept = self.is_kept and self.process.exit is None
+        except KeeperGone as error:
+            self.raw.keeper_error = str(error)
+            self.process.signal_group(signal.SIGKILL)
+        except BaseException:  # the user's interrupt: the trial must not outlive it
+            self.on_event = lambda _: None  # a listener that raised once mayn't cut the ending short
+            with contextlib.suppress(KeeperGone):  # not instead of the interrupt
+                self._end_early(signal.SIGTERM)
+            raise
+        finally:
+            self.raw.exit = self.process.exit
+            if not self.raw.is_kept:
+                self.process.forget()
+
+    def _loop(self) -> None:
+        while self.process.exit is None and not self.is_kept:
+            now = time.monotonic()
+            if now >= self.deadline:
+                self.raw.timed_out = self.deadline_name
+                self._end_early(signal.SIGTERM)
+                return
+            if self.may_stop is not None and now >= self.may_stop[0]:
+                self._stop(*self.may_stop[1:])
+                if self.raw.stopped is not None:
+                    return
+                continue
+            until = self.deadline if self.may_stop is None else min(self.deadline, self.may_stop[0])
+            self._turn(until - now)
+        self._read_pipe()
+
+    def _turn(self, timeout_s: float) -> None:
+        """Wait for either end and take what it says."""
+        sources: list[Any] = [self.keeper, *([self.read_fd] if self.is_pipe_open else [])]
+        readable, _, _ = select.select(sources, [], [], max(0.0, timeout_s))
+        if self.read_fd in readable:
+            self._read_pipe()
+        if self.keeper in readable:
+            self.process.hear()
+            if self.process.exit is not None:
+                self.sampler.poke()
+
+    def _read_pipe(self) -> None:
+        while self.is_pipe_open:
+            try:
+                chunk = os.read(self.read_fd, 1 << 16)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self.is_pipe_open = False
+                if self.buffer:
+                    self.raw.garbage.append(self.buffer[:200].decode(errors="replace"))
+                return
+            self.buffer += chunk
+            *lines, self.buffer = self.buffer.split(b"\n")
+            for line in lines:
+                self._take(line)
+            if len(self.buffer) > _MAX_MESSAGE_BYTES:
+                self.raw.garbage.append(f"a message of over {_MAX_MESSAGE_BYTES >> 20} MiB")
+                self.is_pipe_open = False
+
+    def _take(self, line: bytes) -> None:
+        try:
+            message = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict) or not _is_ours(message):
+            self.raw.garbage.append(line[:200].decode(errors="replace"))
+            return
+        self.raw.messages.append(message)
+        if message["event"] == "phase":
+            self.sampler.poke()
+            self._set_deadline(_DEADLINE_OF.get(str(message.get("name")), "pass"))
+            self._set_limit(message)
+        elif message["event"] == "pass" and self.stopper is not None:
+            self.may_stop = None
+            self.stopper.passed(message)
+        elif message["event"] in ("done", "error"):
+            self.may_stop = None
+            self.is_kept = message["event"] == "done" and message.get("is_kept") is True
+            self.deadline_name, self.deadline = "close", time.monotonic() + _EXIT_GRACE_S
+        self.on_event(message)
+
+    def _set_deadline(self, name: str) -> None:
+        if name == "load":
+            return  # one deadline from the trial's start to a ready engine
+        self.deadline_name, self.deadline = name, time.monotonic() + self.limits[name]
+
+    def _set_limit(self, message: dict[str, Any]) -> None:
+        """From when on the stopper wants this phase ended."""
+        self.may_stop = None
+        if self.stopper is None or message["name"] not in ("load", "probe", "warmup", "pass"):
+            return
+        phase, index, begin = str(message["name"]), int(message.get("index", 0)), float(message["t"])
+        limit_s = self.stopper.limit_s(phase, index)
+        if limit_s is not None:
+            self.may_stop = (begin + limit_s, phase, index, begin)
+
+    def _stop(self, phase: str, index: int, begin: float) -> None:
+        """End the trial for its stopper, unless the phase ended just now: what has come of it is read first."""
+        self._turn(0.0)
+        if self.process.exit is not None or self.may_stop is None or self.may_stop[1:3] != (phase, index):
+            return
+        if self.buffer:  # a message is on its way, and a pass's says that it has ended
+            self.may_stop = (time.monotonic() + _MESSAGE_S, phase, index, begin)
+            return
+        assert self.stopper is not None
+        self.may_stop = None
+        self.raw.stopped = self.stopper.stopped(phase, index, time.monotonic() - begin)
+        self._end_early(signal.SIGTERM)
+
+    def _end_early(self, first: signal.Signals) -> None:
+        """Ask the group to end, then make it; its last words are still read."""
+        self.stopper = None
+        self.process.end(first, self._turn)
+        self._read_pipe()
+        self.is_kept = False
+
+
+def _is_ours(message: dict[str, Any]) -> bool:
+    """Whether it has what is read before a pass's own checks: an event, a phase's name and time, an engine's facts."""
+    if message.get("event") == "phase":
+        is_named = isinstance(message.get("name"), str) and isinstance(message.get("index", 0), int)
+        return is_named and isinstance(message.get("t"), (int, float))
+    if message.get("event") == "engine":
+        return isinstance(message.get("facts"), dict)
+    return isinstance(message.get("event"), str)
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")

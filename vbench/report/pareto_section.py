@@ -1,0 +1,128 @@
+"""Several objectives: the front as a table and as points to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vbench.analysis.answer import find_answer
+from vbench.analysis.pareto import pareto_front, rankable_by_all
+from vbench.analysis.ranking import objective_value
+from vbench.records.record import TrialRecord
+from vbench.report.plot_data import Axis, axis_of, scale_of_metric
+from vbench.report.tables import Row, Table
+from vbench.report.text import metric_label, show_metric, show_value
+from vbench.spec.types import Objective
+
+_AIMS = {"maximize": "the more the better", "minimize": "the less the better"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParetoPoint:
+    """A trial by its first two objectives, `x` the second; in the units of their axes."""
+
+    trial: int
+    x: float
+    y: float
+    is_on_front: bool
+    is_best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParetoPlot:
+    """The points of a scatter plot. `is_whole`: two objectives are all there are, so that the front is a line in it."""
+
+    x_axis: Axis
+    y_axis: Axis
+    points: tuple[ParetoPoint, ...]
+    is_whole: bool
+    is_less_x_better: bool
+    is_fake: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParetoSection:
+    """The front, best by the first objective first."""
+
+    note: str
+    front: Table
+    plot: ParetoPlot | None
+    """None where no trial has all values."""
+
+
+def pareto_section(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> ParetoSection | None:
+    """None where there is one objective."""
+    if len(objectives) < 2:
+        return None
+    front = pareto_front(records, objectives)
+    rest = ", ".join(_aim(one) for one in objectives[1:])
+    note = (
+        f"No other trial is better than one of these in something without being worse in something else. What is "
+        f"called the best on this page is so by the first objective, {_aim(objectives[0])}; besides: {rest}."
+    )
+    if any(record.origin == "final" for record in records):
+        note += " Finalists stand with their finals, the other trials with their first measurements."
+    return ParetoSection(
+        note=note, front=front_table(records, front, objectives), plot=_plot(records, front, objectives)
+    )
+
+
+def front_table(records: Sequence[TrialRecord], front: Sequence[TrialRecord], objectives: Sequence[Objective]) -> Table:
+    """A row for each trial of the front: every objective, and the parameters that vary in the run."""
+    best = find_answer(records, objectives[0]).best
+    names = varied(records)
+    rows = tuple(
+        Row(
+            cells=(
+                str(record.trial),
+                *(show_metric(one.metric, objective_value(record, one)) for one in objectives),
+                *(show_value(record.parameters[name]) if name in record.parameters else "–" for name in names),
+            ),
+            mark="best" if best is not None and record.trial == best.trial else "",
+        )
+        for record in front
+    )
+    columns = ("Trial", *(metric_label(one.metric) for one in objectives), *names)
+    return Table(columns=columns, rows=rows, numeric=frozenset(range(1 + len(objectives))))
+
+
+def varied(records: Sequence[TrialRecord]) -> list[str]:
+    """Parameters that had more than one value."""
+    seen: dict[str, set[str]] = {}
+    for record in records:
+        for name, value in record.parameters.items():
+            seen.setdefault(name, set()).add(show_value(value))
+    return [name for name, values in seen.items() if len(values) > 1]
+
+
+def _aim(objective: Objective) -> str:
+    return f"{metric_label(objective.metric)} ({_AIMS[objective.direction]})"
+
+
+def _plot(
+    records: Sequence[TrialRecord], front: Sequence[TrialRecord], objectives: Sequence[Objective]
+) -> ParetoPlot | None:
+    answer = find_answer(records, objectives[0])
+    first, second = objectives[:2]
+    on_front = {record.trial for record in front}
+    points = tuple(
+        ParetoPoint(
+            trial=record.trial,
+            x=x / scale_of_metric(second.metric),
+            y=y / scale_of_metric(first.metric),
+            is_on_front=record.trial in on_front,
+            is_best=answer.best is not None and record.trial == answer.best.trial,
+        )
+        for record in rankable_by_all(records, objectives)
+        if (y := objective_value(record, first)) is not None and (x := objective_value(record, second)) is not None
+    )
+    if not points:
+        return None
+    return ParetoPlot(
+        x_axis=axis_of(second.metric),
+        y_axis=axis_of(first.metric),
+        points=points,
+        is_whole=len(objectives) == 2,
+        is_less_x_better=second.direction == "minimize",
+        is_fake=answer.is_fake,
+    )

@@ -1,0 +1,28 @@
+"""The space of a run from the sweep file that is stored with it, wherever its model and prompts are by now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vbench.errors import SpecError
+from vbench.spec.model import SweepFile
+from vbench.spec.overrides import apply_overrides
+from vbench.spec.parameters import ParameterReader
+from vbench.spec.problems import Problems
+from vbench.spec.types import Parameter
+from vbench.spec.yaml_lines import read_yaml
+
+
+def stored_parameters(text: str, overrides: Sequence[str] = ()) -> tuple[Parameter, ...]:
+    """Every parameter of the file that can be read; none where the file can't be read at all. Nothing is looked up."""
+    try:
+        document = read_yaml(text, "sweep.yaml")
+    except SpecError:
+        return ()
+    problems = Problems(document.lines)
+    raw = apply_overrides(document.value, overrides, SweepFile.model_fields, problems)
+    parameters, fixed = raw.get("parameters"), raw.get("engine_args")
+    reader = ParameterReader(
+        problems=problems, resolve_model=lambda _, model: model, resolve_python=lambda python: python, is_grid=False
+    )
+    return reader.read(parameters if isinstance(parameters, dict) else {}, fixed if isinstance(fixed, dict) else {})

@@ -1,0 +1,57 @@
+"""Who is measured again before one is named the best, how often, and in which order.
+
+All of it follows from the records: a run that was cut short goes on with the final that would have come next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from vbench.analysis import ranking
+from vbench.analysis.remeasure import REPEATS
+from vbench.analysis.statistics import interval_of
+from vbench.records.record import TrialRecord
+from vbench.spec.types import Objective, SearchSpec
+
+
+class Finals:
+    """`search.final_rounds` times each finalist, in turns (A B C A B C), so that what changes with time hits all."""
+
+    def __init__(self, search: SearchSpec, objective: Objective, records: Sequence[TrialRecord]) -> None:
+        self.rounds = search.final_rounds
+        self.finalists = finalists(records, objective, search.num_finalists)
+        self._given = Counter(one.repeat_of for one in records if one.origin == "final")
+
+    @property
+    def num_planned(self) -> int:
+        """Of all."""
+        return len(self.finalists) * self.rounds
+
+    @property
+    def num_given(self) -> int:
+        """Handed out or done already."""
+        return sum(min(self.rounds, self._given[one.trial]) for one in self.finalists)
+
+    def next(self) -> TrialRecord | None:
+        """Whose turn it is: of those that were measured least, the best. None when all are done."""
+        left = [one for one in self.finalists if self._given[one.trial] < self.rounds]
+        if not left:
+            return None
+        chosen = min(left, key=lambda one: self._given[one.trial])  # of several the first, which ranks best
+        self._given[chosen.trial] += 1
+        return chosen
+
+
+def finalists(records: Sequence[TrialRecord], objective: Objective, most: int) -> list[TrialRecord]:
+    """The best and those that its passes can't tell from it, best first; empty where it stands alone.
+
+    With a single timed pass no spread is known: then the first few are.
+    """
+    order = ranking.ranked([one for one in records if one.origin not in REPEATS], objective)
+    first = interval_of(order[0], objective.metric) if order else None
+    if first is None:
+        return []
+    close = order[1:] if first.kind == "single" else ranking.contenders(order, objective)
+    chosen = [order[0], *close][:most]
+    return chosen if len(chosen) > 1 else []

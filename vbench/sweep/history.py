@@ -1,0 +1,126 @@
+"""What the loop remembers of a run's records: counts, costs, what was tried, the best. Never the records themselves, so
+that a run of many thousand trials needs no more memory than one of a few.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vbench.analysis import ranking
+from vbench.outcome import Outcome
+from vbench.progress import Standing
+from vbench.records.record import TrialRecord
+from vbench.search.base import settings_key
+from vbench.spec.types import Objective
+from vbench.sweep.ledger import is_started
+
+_COUNTED = ("baseline", "search", "run")
+"""Origins of the trials that `search.trials` is about."""
+_STARTING = ("start", "import", "load")
+
+
+class History:
+    """Fed with each record once, in order. `standing` is kept up to date for listeners."""
+
+    def __init__(self, objective: Objective, records: Sequence[TrialRecord], planned: int) -> None:
+        self.standing = Standing(planned=planned)
+        self.next_number = 0
+        self.missing: set[int] = set()
+        """Numbers below it without a record: of trials that ran beside others when a session was killed."""
+        self.num_refused_in_row = 0
+        """Refused by the planner since a trial was last started."""
+        self.last: TrialRecord | None = None
+        """The last one that was started, without its passes."""
+        self._objective = objective
+        self._tried: set[bytes] = set()
+        self._starts_s, self._num_starts = 0.0, 0
+        self._baseline: TrialRecord | None = None
+        self._leader: TrialRecord | None = None
+        self._finalists: dict[int, TrialRecord] = {}
+        self._finals: list[TrialRecord] = []
+        self.best: TrialRecord | None = None
+        """The best of the run; once finals were made, of the finalists."""
+        repeated = {one.repeat_of for one in records if one.origin == "final"}
+        self.set_finalists([one for one in records if one.trial in repeated])
+        for record in records:
+            self.add(record)
+        self.standing.planned = max(planned, self.standing.done)
+
+    def add(self, record: TrialRecord) -> None:
+        """Count a record and see whether it leads."""
+        self.missing.update(range(self.next_number, record.trial))
+        self.missing.discard(record.trial)
+        self.next_number = max(self.next_number, record.trial + 1)
+        standing = self.standing
+        standing.num_records += 1
+        standing.outcomes[record.outcome] += 1
+        if not is_started(record):
+            self.num_refused_in_row += 1
+        else:
+            self._count(record)
+        if record.origin == "baseline":
+            self._baseline = record
+        if record.origin == "final":
+            self._finals.append(record)
+        elif record.origin != "interference":
+            self._leader = ranking.best([*([self._leader] if self._leader else []), record], self._objective)
+        if not self._finals:
+            self.best = self._leader
+        elif record.origin == "final":
+            self.best = ranking.best([*self._finalists.values(), *self._finals], self._objective)
+
+    def set_finalists(self, finalists: Sequence[TrialRecord]) -> None:
+        """Remember whole the trials that are measured again."""
+        self._finalists.update({one.trial: one for one in finalists})
+
+    def note_tried(self, settings: Mapping[str, Any]) -> None:
+        """This configuration has its record: it isn't tried again."""
+        self._tried.add(key_of(settings))
+
+    def is_tried(self, key: bytes) -> bool:
+        """Whether the configuration of this `key_of` has a record."""
+        return key in self._tried
+
+    @property
+    def baseline_trial(self) -> int | None:
+        """Number of the baseline's trial; None where there is none."""
+        return None if self._baseline is None else self._baseline.trial
+
+    @property
+    def baseline(self) -> TrialRecord | None:
+        """The baseline's record, with the passes of its finals where it has some."""
+        if self._baseline is None or not self._finals:
+            return self._baseline
+        others = [one for one in self._finalists.values() if one.trial != self._baseline.trial]
+        return ranking.baseline_of([self._baseline, *others, *self._finals])
+
+    @property
+    def mean_start_s(self) -> float:
+        """What starting an engine takes, in seconds; 0 before the first."""
+        return self._starts_s / self._num_starts if self._num_starts else 0.0
+
+    def _count(self, record: TrialRecord) -> None:
+        seconds = record.duration_s or 0.0
+        standing = self.standing
+        standing.trials_s += seconds
+        standing.num_timed += 1
+        standing.done += record.origin in _COUNTED
+        standing.search_s += seconds if record.origin == "search" else 0.0
+        self.num_refused_in_row = 0
+        if record.outcome.is_measured and record.environment.get("worker_start") != "reused":
+            self._starts_s += sum(one.end_s - one.start_s for one in record.phases if one.name in _STARTING)
+            self._num_starts += 1
+        self.last = record.model_copy(update={"passes": [], "phases": []})
+
+
+def key_of(settings: Mapping[str, Any]) -> bytes:
+    """A short name of a configuration: 16 bytes, as there may be many."""
+    return hashlib.blake2b(settings_key(settings).encode(), digest_size=16).digest()
+
+
+def outcomes_by_name(outcomes: Counter[Outcome]) -> dict[str, int]:
+    """Counts by outcome, in alphabetical order."""
+    return {str(name): outcomes[name] for name in sorted(outcomes)}

@@ -1,0 +1,131 @@
+"""Trials that are to be run, and what runs them: one after another here. What runs several at a time has the same face.
+
+`pending.json` names the trials that were started last; those without a record were cut short.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from vbench.errors import StoreError
+from vbench.execution.runner import OnEvent
+from vbench.execution.stopping import Stopper
+from vbench.execution.trials import TrialRunner
+from vbench.planner.verdict import Plan
+from vbench.records import runs
+from vbench.records.record import Origin, TrialRecord
+from vbench.records.runs import RunFolder
+from vbench.records.store import storage_advice
+from vbench.spec.space import Point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One trial that is to be."""
+
+    number: int
+    point: Point
+    origin: Origin
+    repeat_of: int | None = None
+    plan: Plan | None = None
+    """What the planner says of it; None with no planner."""
+    gpus: int = 1
+    """How many it takes."""
+    stopper: Stopper | None = None
+    is_kept: bool = False
+    """Whether its engine may live on for the next one."""
+    has_probe: bool = False
+    """Whether it begins with a pass over a few prompts."""
+
+    def with_plan(self, plan: Plan) -> Job:
+        """The same job, planned."""
+        return replace(self, plan=plan)
+
+
+class Executor(Protocol):
+    """Runs jobs. Start as many as there is room for, then wait for one."""
+
+    @property
+    def running(self) -> Sequence[Job]:
+        """Those that were started and not yet handed back."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another may be started now."""
+
+    def start(self, job: Job) -> None:
+        """Begin with a job."""
+
+    def wait(self) -> tuple[Job, TrialRecord]:
+        """Wait until one of those that run has ended. Raises what a trial may raise (`TrialRunner.run`)."""
+
+
+class Inline:
+    """One job at a time, run within `wait`."""
+
+    def __init__(self, run: Callable[[Job], TrialRecord]) -> None:
+        self._run = run
+        self._job: Job | None = None
+
+    @property
+    def running(self) -> Sequence[Job]:
+        """None or one."""
+        return () if self._job is None else (self._job,)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether none runs."""
+        return self._job is None
+
+    def start(self, job: Job) -> None:
+        """Only noted: it runs within `wait`."""
+        assert self._job is None
+        self._job = job
+
+    def wait(self) -> tuple[Job, TrialRecord]:
+        """Run it."""
+        assert self._job is not None
+        job = self._job
+        record = self._run(job)
+        self._job = None
+        return job, record
+
+
+def run_job(runner: TrialRunner, job: Job, on_event: OnEvent) -> TrialRecord:
+    """Run a job to its record."""
+    if job.origin == "final":
+        runner.release()  # each final has a start of its own: what differs from start to start is in it
+    return runner.run(job.number, job.point, job.origin, on_event, job.stopper, keep=job.is_kept, probe=job.has_probe)
+
+
+def write_pending(run: RunFolder, jobs: Sequence[Job]) -> None:
+    """Note the trials that run. Raises StoreError.
+
+    It outlives a kill, but isn't forced to the disk: after a power cut the search is only asked again.
+    """
+    trials = [{"trial": job.number, "origin": job.origin, "parameters": dict(job.point.parameters)} for job in jobs]
+    text = json.dumps({"trials": trials}, ensure_ascii=False)
+    beside = run.pending_json.with_name(f".{run.pending_json.name}.tmp")
+    try:
+        beside.write_bytes(text.encode("utf-8", "replace"))
+        beside.replace(run.pending_json)
+    except OSError as error:
+        raise StoreError(f"{run.pending_json} can't be written: {error.strerror}; {storage_advice(error)}") from error
+
+
+def read_pending(run: RunFolder) -> list[dict[str, Any]]:
+    """What `write_pending` wrote last, by trial number; empty where there is nothing that can be read. Some of it may
+    have its record by now."""
+    with suppress(StoreError):
+        data = runs.read_json(run.pending_json)
+        trials = data.get("trials", [data])  # before there could be several
+        if isinstance(trials, list):
+            sound = [one for one in trials if isinstance(one, dict) and isinstance(one.get("trial"), int)]
+            return sorted(
+                (one for one in sound if isinstance(one.get("parameters"), dict)), key=lambda one: one["trial"]
+            )
+    return []

@@ -1,0 +1,78 @@
+"""The search's own trials: the baseline, what a killed session left, then what the method asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vbench.records.runs import RunFolder
+from vbench.search.base import Asking, Searcher
+from vbench.spec.config import engine_key
+from vbench.spec.space import Point, point_of
+from vbench.sweep.budget import Budget
+from vbench.sweep.job_maker import JobMaker
+from vbench.sweep.jobs import Job, read_pending
+from vbench.sweep.reserve import search_stop
+
+MOST_REFUSED = 500
+"""Refusals in a row after which a search is given up: all that it asks for can't run."""
+
+
+class SearchPhase:
+    """Hands out jobs until `end` says why there are no more."""
+
+    def __init__(self, maker: JobMaker, run: RunFolder, searcher: Searcher, budget: Budget) -> None:
+        self.maker, self.searcher, self.budget = maker, searcher, budget
+        self.spec, self.history = maker.spec, maker.history
+        self.end: str | None = None
+        self.note: str | None = None
+        """What is to be said of the end."""
+        self._pending = read_pending(run)
+        maker.cut_short = {earlier["trial"] for earlier in self._pending}
+
+    def next(self, running: Sequence[Job]) -> Job | None:
+        """The next job, beside those that run; None when the search has come to its end."""
+        standing = self.history.standing
+        if standing.done + len(running) >= standing.planned:
+            self.end = "finished"
+        elif self.history.num_refused_in_row >= MOST_REFUSED:
+            self.end = "exhausted"
+            self.note = (
+                f"the planner refused {MOST_REFUSED} configurations in a row, so the search was ended: search smaller "
+                "settings, or try these all the same with --no-plan --new"
+            )
+        else:
+            self.end = search_stop(self.budget, standing)
+        if self.end is not None:
+            return None
+        job = self._job(running)
+        if job is not None and job.gpus > 1:
+            self.end = self.budget.may_start(job.gpus)
+        return job if self.end is None else None
+
+    def _job(self, running: Sequence[Job]) -> Job | None:
+        number = self.maker.next_number(running)
+        if number == 0 and self.maker.baseline is not None:
+            return self.maker.job(number, self.maker.baseline, "baseline")
+        while self._pending:
+            earlier = self._pending.pop(0)
+            point = point_of(self.spec.parameters, earlier["parameters"])
+            is_cut_short = earlier["trial"] >= self.history.next_number or earlier["trial"] in self.history.missing
+            is_searched = earlier.get("origin", "search") == "search" and is_cut_short
+            if is_searched and point is not None and self.maker.is_allowed(point, running):
+                return self.maker.job(earlier["trial"], point, "search")
+        point = self._ask(number, running)
+        if point is None:
+            self.end = "exhausted"
+            return None
+        return self.maker.job(number, point, "search" if self.spec.parameters else "run")
+
+    def _ask(self, number: int, running: Sequence[Job]) -> Point | None:
+        live = self.maker.asked_key
+        return self.searcher.ask(
+            Asking(
+                number=number,
+                is_allowed=lambda point: self.maker.is_allowed(point, running),
+                running=[job.point for job in running],
+                is_cheap=None if live is None else lambda point: engine_key(self.spec, point.settings) == live,
+            )
+        )
