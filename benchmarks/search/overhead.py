@@ -4,13 +4,16 @@
 
 Overhead of a trial: from the end of the trial before it to its own end, less what the engine's process worked on it
 (from its first phase to its `done`): asking the search, forking, reading, sampling memory, waiting for the process,
-writing the record. Each method runs in a process of its own. Prints a table; the last line is one JSON object.
+writing the record. CPU time (user and system) beside it, as a busy machine makes everything wait: of vbench, and of its
+keeper with the trials' processes, whose work as engines is in it. Each method runs in a process of its own. Prints a
+table; the last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -47,14 +50,14 @@ _MARKS = (0.1, 0.5, 1.0)
 
 
 class Watching(Silent):
-    """A listener that times trials and looks at this process's memory at some of them."""
+    """A listener that times trials, and looks at the memory of this process and of its keeper at some of them."""
 
     def __init__(self, trials: int) -> None:
         super().__init__()
         self.overheads_s: list[float] = []
-        self.rss: dict[int, int] = {}
+        self.rss: dict[int, tuple[int, int]] = {}
         self._marks = {round(trials * mark) for mark in _MARKS}
-        self._process = psutil.Process()
+        self._process = self._keeper = psutil.Process()
         self._begin_t: float | None = None
         self._done_t: float | None = None
         self._last_t = 0.0
@@ -65,6 +68,7 @@ class Watching(Silent):
         super().engine_ready(fork_blocker, seconds)
         if fork_blocker is not None:
             raise SystemExit(f"trials can't be forked here: {fork_blocker}")
+        (self._keeper,) = self._process.children()
         self._last_t = time.monotonic()
 
     def trial_started(self, number: int, point: Point, origin: str) -> None:  # noqa: ARG002
@@ -86,17 +90,20 @@ class Watching(Silent):
         self._last_t = now
         self._count += 1
         if self._count in self._marks:
-            self.rss[self._count] = self._process.memory_info().rss
+            self.rss[self._count] = (self._process.memory_info().rss, self._keeper.memory_info().rss)
 
 
 def measure_here(method: str, trials: int) -> dict[str, Any]:
-    """One sweep in this process: overheads in milliseconds, memory in MiB after a tenth, a half and all of it."""
+    """One sweep in this process: overheads and CPU time in milliseconds, memory in MiB after a tenth, a half and all of
+    it."""
     watching = Watching(trials)
     with tempfile.TemporaryDirectory(prefix="vbench-overhead-") as name:
         text = f"{SWEEP}".replace("search: {", f"search: {{method: {method}, trials: {trials}, prune: false, ")
-        start = time.monotonic()
-        run_sweep(prepare(parse_spec(text, Path(name) / "overhead.yaml")), Path(name) / "results", watching)
+        prepared = prepare(parse_spec(text, Path(name) / "overhead.yaml"))
+        start, before_s = time.monotonic(), _cpu_s()
+        run_sweep(prepared, Path(name) / "results", watching)
         wall_s = time.monotonic() - start
+        own_s, processes_s = (after - before for after, before in zip(_cpu_s(), before_s, strict=True))
     found = watching.overheads_s
     tenth = max(1, len(found) // 10)
     return {
@@ -105,8 +112,17 @@ def measure_here(method: str, trials: int) -> dict[str, Any]:
         "p99_ms": round(1000 * percentile(found, 99), 2),
         "first_tenth_ms": round(1000 * statistics.median(found[:tenth]), 2),
         "last_tenth_ms": round(1000 * statistics.median(found[-tenth:]), 2),
-        "rss_mib": {count: round(rss / 2**20, 1) for count, rss in watching.rss.items()},
+        "cpu_ms": round(1000 * own_s / trials, 2), "processes_cpu_ms": round(1000 * processes_s / trials, 2),
+        "rss_mib": {count: round(rss / 2**20, 1) for count, (rss, _) in watching.rss.items()},
+        "keeper_rss_mib": {count: round(rss / 2**20, 1) for count, (_, rss) in watching.rss.items()},
     }  # fmt: skip
+
+
+def _cpu_s() -> tuple[float, float]:
+    """User and system time of this process, and of its children that have ended with theirs."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own_s, children_s = (one.ru_utime + one.ru_stime for one in used)
+    return own_s, children_s
 
 
 def measure_apart(method: str, trials: int) -> dict[str, Any]:
@@ -144,18 +160,20 @@ def table(rows: list[dict[str, Any]], trials: int) -> list[str]:
         measured_with("fake", f"python -m benchmarks.search.overhead --trials {trials}"),
         "",
         "A trial's overhead: from the end of the one before it to its own end, less what its engine worked (first "
-        "phase to `done`). Early stop is off. Memory: resident set of the vbench process after so many trials.",
+        "phase to `done`). CPU time: of vbench, and of its keeper with the trials' processes, all that they do. Early "
+        "stop is off. Memory: resident sets of vbench and its keeper after so many trials.",
         "",
-        "| method | median ms | mean ms | p99 ms | median of the first tenth | of the last tenth | "
-        + " | ".join(f"MiB after {mark}" for mark in marks)
-        + " |",
-        "|---" * (6 + len(marks)) + "|",
+        "| method | median ms | mean ms | p99 ms | median of the first tenth | of the last tenth | CPU ms "
+        "| CPU ms of its processes | " + " | ".join(f"MiB after {mark}" for mark in marks) + " |",
+        "|---" * (8 + len(marks)) + "|",
     ]
     for row in rows:
-        memory = " | ".join(f"{mib:.1f}" for mib in row["rss_mib"].values())
+        both = zip(row["rss_mib"].values(), row["keeper_rss_mib"].values(), strict=True)
+        memory = " | ".join(f"{own:.1f} + {keepers:.1f}" for own, keepers in both)
         lines.append(
             f"| {row['method']} | {row['median_ms']:.1f} | {row['mean_ms']:.1f} | {row['p99_ms']:.1f} "
-            f"| {row['first_tenth_ms']:.1f} | {row['last_tenth_ms']:.1f} | {memory} |"
+            f"| {row['first_tenth_ms']:.1f} | {row['last_tenth_ms']:.1f} | {row['cpu_ms']:.1f} "
+            f"| {row['processes_cpu_ms']:.1f} | {memory} |"
         )
     return lines
 

@@ -136,7 +136,8 @@ class Simulation:
         prompts = cell.record.prompt_set
         if prompts.output_tokens is None:
             return None
-        return self.early_stop.stopper([prompts.output_tokens] * prompts.num_prompts)
+        tokens = [prompts.output_tokens] * prompts.num_prompts
+        return self.early_stop.stopper(tokens, parameters=cell.record.parameters)
 
     def _is_probed(self) -> bool:
         return self.early_stop is not None and self.spec.search.probe_prompts > 0 and self.early_stop.wants_probe

@@ -119,6 +119,11 @@ def test_a_frame_has_bounds_and_repeats_but_no_bound_as_a_value() -> None:
     assert frame.loc[2, "repeat_of"] == 0
 
 
+def test_whole_numbers_stay_whole_where_some_are_missing() -> None:
+    frame = to_frame([make_record(0, parameters={}), make_record(1, parameters={"max_num_seqs": 16, "x": 0.5})])
+    assert frame.to_csv().splitlines()[2].split(",")[8:10] == ["16", "0.5"]
+
+
 def test_a_frame_of_nothing_has_its_columns() -> None:
     frame = to_frame([])
     assert len(frame) == 0

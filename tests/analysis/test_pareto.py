@@ -60,7 +60,9 @@ def test_finals_replace_values_and_do_not_limit_the_front_to_finalists() -> None
     records = [
         make_record(0, 500.0, peak_mib=900),
         make_record(1, 100.0, peak_mib=500),
-        make_final(2, 0, 400.0),
+        make_record(2, 490.0, peak_mib=950),
+        make_final(3, 0, 400.0),
+        make_final(4, 2, 390.0),
     ]
     front = pareto_front(records, BOTH)
     assert trials(front) == [0, 1]

@@ -142,17 +142,19 @@ def test_finals_of_the_baseline_count_for_the_gain() -> None:
     records = [
         make_record(0, [200.0, 200.0], origin="baseline"),
         make_record(1, [400.0, 400.0]),
-        final(2, 1, [300.0, 300.0]),
+        make_record(2, [390.0, 390.0]),
+        final(3, 1, [300.0, 300.0]),
+        final(4, 2, [290.0, 290.0]),
     ]
     answer = find_answer(records, FASTEST)
     assert answer.gain is not None
     assert answer.gain.ratio == pytest.approx(1.5)  # 300 ÷ 200, not 400 ÷ 200
     assert not answer.is_baseline_remeasured
-    again = find_answer([*records, final(3, 0, [250.0, 250.0])], FASTEST)
+    again = find_answer([*records, final(5, 0, [250.0, 250.0])], FASTEST)
     assert again.gain is not None
     assert again.gain.ratio == pytest.approx(1.2)  # 300 ÷ 250
     assert again.is_baseline_remeasured
-    baseline = baseline_of([*records, final(3, 0, [250.0, 250.0])])
+    baseline = baseline_of([*records, final(5, 0, [250.0, 250.0])])
     assert baseline is not None
     assert value(baseline) == 250.0
 

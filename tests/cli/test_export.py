@@ -142,6 +142,23 @@ def test_a_database_that_cannot_be_opened(url: str, error: type[Exception]) -> N
         export_study(a_run(), (SEQS,), (THROUGHPUT,), url, "x", {})
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite://", "is a database in memory"),
+        ("sqlite:///:memory:", "is a database in memory"),
+        ("nodriver://me:pw/1@host/x", "nodriver://me:***@host/x"),
+        ("oracle://me:pw/1@host:port/x", "oracle://me:***@host"),
+    ],
+)
+def test_a_url_of_no_use_is_said_to_be_without_its_password(url: str, expected: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        export_study(a_run(), (SEQS,), (THROUGHPUT,), url, "x", {})
+
+    assert expected in str(refused.value)
+    assert "pw/1" not in str(refused.value)
+
+
 def test_the_command_exports_a_real_run(small_run: Vbench, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     done = small_run("export", "small", "--optuna", url, check=0)
@@ -158,6 +175,7 @@ def test_the_command_exports_a_real_run(small_run: Vbench, tmp_path: Path) -> No
         record["measurements"]["output_throughput_tok_s"] for record in records
     ]
     assert study.user_attrs["run"] == name
+    assert study.user_attrs["best_trial"] == study.best_trial.number
     assert study.trials[1].distributions["block_size"] == CategoricalDistribution(["16", "32", "64"])
 
 

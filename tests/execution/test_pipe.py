@@ -33,6 +33,7 @@ class StubKeeper:
     """
 
     pid = os.getpid()
+    is_adopting = False
 
     def __init__(self, writes: list[bytes], code: int = 0, *, stays: bool = False) -> None:
         self.writes, self.code, self.stays = writes, code, stays

@@ -188,3 +188,39 @@ def test_the_rule_stops_a_trial_that_is_slower(tmp_path: Path) -> None:
     assert slow.stopped.incumbent_value == best
     # Its true value, by the fake engine's formula, is 0.37 of that; the bound holds, and is no better than the best.
     assert best / 2.8 < slow.stopped.bound <= best
+
+
+def test_a_probe_is_left_out_where_it_is_not_wanted(tmp_path: Path) -> None:
+    point = Point(parameters={}, settings={})
+    with trials(tmp_path, "search: {probe_prompts: 1}\n") as t:
+        record = t.runner.run(0, point, "search", lambda _: None, Limits({("probe", 0): 0.0}), probe=False)
+
+    assert (record.outcome, [one.kind for one in record.passes]) == (Outcome.COMPLETED, ["warmup", "timed", "timed"])
+
+
+class Told(Limits):
+    """Notes every phase that it is asked of."""
+
+    def limit_s(self, phase: str, index: int) -> float | None:
+        self.asked.append((phase, index))
+        return None
+
+
+def test_a_stopper_hears_of_every_engine_that_is_started_for_its_trial(tmp_path: Path) -> None:
+    first, again = Told({}), Told({})
+    with trials(tmp_path) as t:
+        run(t, 0, first, [])
+        run(t, 1, again, [], fail="segfault@pass")
+
+    assert first.asked == [("load", 0), ("warmup", 0), ("pass", 0), ("pass", 1)]
+    assert again.asked == [("load", 0), ("warmup", 0)] * 2  # forked, then cold
+
+
+def test_a_reused_engine_is_not_one(tmp_path: Path) -> None:
+    stopper = Told({})
+    point = Point(parameters={}, settings={})
+    with trials(tmp_path) as t:
+        t.runner.run(0, point, "search", lambda _: None, None, keep=True)
+        t.runner.run(1, point, "search", lambda _: None, stopper, keep=True)
+
+    assert stopper.asked == [("warmup", 0), ("pass", 0), ("pass", 1)]

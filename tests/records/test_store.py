@@ -54,6 +54,26 @@ def test_what_is_appended_is_read_back(path: Path) -> None:
     assert path.read_bytes().count(b"\n") == 2  # one line a record, whatever the text holds
 
 
+def test_each_record_is_on_the_disk_when_append_returns_and_waited_for_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def counted(fd: int) -> None:
+        fsync(fd)
+        synced.append(os.fstat(fd).st_size)
+
+    with RecordStore(path) as store:
+        monkeypatch.setattr(os, "fsync", counted)
+        sizes = []
+        for number in range(3):
+            store.append(make_record(number))
+            sizes.append(path.stat().st_size)
+
+    assert synced == sizes
+
+
 def test_append_outside_a_with_block_opens_and_closes(path: Path) -> None:
     store = RecordStore(path)
     store.append(make_record(0))

@@ -139,7 +139,7 @@ def test_the_answer_is_the_finals_and_the_baseline_is_said_to_stand_as_it_was(tm
     assert value.note.endswith("of its finals, trials 14, 16")
     assert by_label["Against the baseline"].value == "×1.89"  # 397 ÷ 210
     assert by_label["Against the baseline"].note.endswith("the baseline was not measured again")
-    assert by_label["Trials"].note == "15 completed, 4 stopped early, 2 failed"
+    assert by_label["Trials"].note == "15 completed, 4 stopped early, 1 failed, 1 refused by the planner"
 
 
 def test_a_finalist_that_could_not_be_measured_again_is_named(tmp_path: Path) -> None:

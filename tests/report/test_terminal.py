@@ -104,7 +104,7 @@ def test_a_stopped_trial_stands_with_its_bound_and_its_reason() -> None:
     details = show(trial_details(records[5], FASTEST))
     assert "stopped 1.3 s into pass 1: at most 286 tok/s, the best then had 371 tok/s (trial 4)" in details
     panel = show(summary_panel(records, FASTEST))
-    assert "15 completed, 4 stopped early, 2 failed" in panel
+    assert "15 completed, 4 stopped early, 1 failed, 1 refused by the planner" in panel
     assert "kv_cache_too_small" in panel
     assert "pruned" not in panel
 

@@ -97,7 +97,40 @@ def test_what_one_trial_showed_another_may() -> None:
     early = learned(slow_start, *(trial(n, [200.0] * 3, warmup=200.0) for n in range(1, 200)))
 
     # Student's bound alone: a spread of 0.16 around a mean of 0.01 ends far below the log of 10.
-    assert limit(stopper_of(early), "warmup") == pytest.approx(5 * 10)
+    assert limit(stopper_of(early), "warmup") == pytest.approx(5 + 1.25 * 45)
+
+
+def test_a_delay_in_seconds_is_allowed_to_faster_trials() -> None:
+    """All ramp up alike (half of the rate); one compiles for 3 s, too, which is little beside its 20 s."""
+    alike = [trial(n, [rate] * 3, warmup=rate / 2) for n, rate in enumerate(SPREAD_OUT)]
+    compiles = trial(20, [100.0] * 3, warmup=1000 / 23)
+
+    before, after = (limit(stopper_of(learned(*alike, *more)), "warmup") for more in ([], [compiles]))
+
+    assert before < 4.2
+    assert after == pytest.approx(1000 / 500 * 2 + 1.25 * 3)
+
+
+def test_an_option_that_no_trial_completed_with_may_compile() -> None:
+    none, ngram = {"drafts": "none", "max_num_seqs": 8}, {"drafts": "ngram", "max_num_seqs": 9}
+    early = learned(*(probed(n, rate, parameters=none) for n, rate in enumerate(SPREAD_OUT)))
+    early.learn(probed(7, 200.0, parameters=ngram, outcome=Outcome.PRUNED))
+    known, new = stopper_of(early, parameters={**none, "max_num_seqs": 77}), stopper_of(early, parameters=ngram)
+
+    assert known.limit_s("probe", 0) is not None
+    assert new.limit_s("probe", 0) is None
+    assert new.limit_s("warmup", 0) == known.limit_s("warmup", 0) is not None  # all was compiled in the probe
+    assert new.limit_s("pass", 0) == known.limit_s("pass", 0) is not None
+
+
+def test_the_first_pass_of_a_new_option_is_the_warm_up_where_there_is_no_probe() -> None:
+    none, ngram = {"drafts": "none"}, {"drafts": "ngram"}
+    early = learned(*(steady(n, 200.0, parameters=none) for n in range(6)))
+    known, new = stopper_of(early, parameters=none), stopper_of(early, parameters=ngram)
+
+    assert known.limit_s("warmup", 0) is not None
+    assert new.limit_s("warmup", 0) is None
+    assert new.limit_s("pass", 0) is not None
 
 
 def test_a_warm_up_stops_nothing_before_five_trials() -> None:

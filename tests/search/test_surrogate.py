@@ -14,10 +14,11 @@ import pytest
 
 from tests.records.builders import make_record
 from tests.search.spaces import LARGE, SEQS, SMALL, SPECULATIVE, asking, ended, measured, never_again, search
+from tests.search.stopping import chunk, trial
 from vbench.outcome import Outcome
 from vbench.records.record import Stopped, TrialRecord
 from vbench.search.base import Asking, settings_key
-from vbench.search.beliefs import Feasibility, Value
+from vbench.search.beliefs import Feasibility, Fits, Value
 from vbench.search.optuna_search import OptunaSearch
 from vbench.search.surrogate import SurrogateSearch
 from vbench.spec.space import Point, enumerate_points, point_of
@@ -177,6 +178,26 @@ def test_a_resumed_search_asks_what_the_uninterrupted_one_did(space: Sequence[Pa
         assert resumed.ask(asking(cut, points[:cut], is_allowed)) == points[cut], f"cut before trial {cut}"
 
 
+def test_a_resumed_search_fits_what_the_uninterrupted_one_did() -> None:
+    """Hyperparameters are kept between questions; what stopped trials had completed is weighed as it was then."""
+    draw = random.Random(1)
+
+    def some(number: int, point: Point) -> TrialRecord:
+        value = rate(point)
+        whole = trial(number, [value] * 3, warmup=value * math.exp(-draw.uniform(0.1, 1)), parameters=point.parameters)
+        if number % 3 != 2:
+            return whole
+        stopped = pruned(number, point, 1.1 * value)
+        return stopped.model_copy(update={"passes": whole.passes[:1], "phases": []})
+
+    points, records = search(make_search(), 45, some)
+    for cut in range(14, 45, 3):
+        resumed = make_search()
+        for record in records[:cut]:
+            resumed.tell(record)
+        assert resumed.ask(asking(cut, points[:cut])) == points[cut], f"cut before trial {cut}"
+
+
 class TestLearns:
     LINE = (Parameter(name="x", domain=Range(low=0, high=99)),)
 
@@ -245,12 +266,48 @@ class TestLearns:
         assert foreseen(300.0) == pytest.approx(foreseen(None), abs=0.01)
         assert foreseen(70.0) < foreseen(None) - 0.05
 
+    def test_what_a_stopped_trial_had_completed_tells_more_than_its_bound(self) -> None:
+        """Warm-ups have half of the rate; of speed 3, the stopped trials' had a tenth of what others had, or none."""
+
+        def foreseen(warmup: float | None) -> float:
+            searcher = make_search(self.BOX)
+            for number in range(18):
+                speed = number % 3 + 1
+                options = {"speed": str(speed), "block_size": "16", "enforce_eager": "True"}
+                point = point_of(self.BOX, {"x": number * 5, **options})
+                assert point is not None
+                record = trial(number, [100.0 + number] * 3, warmup=50.0 + number / 2, parameters=point.parameters)
+                if speed == 3:
+                    record = pruned(number, point, 100.0)
+                    passes = [] if warmup is None else [chunk("warmup", 0, warmup)]
+                    record = record.model_copy(update={"passes": passes, "phases": []})
+                searcher.tell(record)
+            row = np.array([[42.0, 2.0, 0.0, 0.0]])
+            return float(np.exp(gaussian_value(searcher).posterior.at(row)[0][0]))
+
+        assert foreseen(5.0) < 50 < foreseen(None) < 105
+        assert foreseen(80.0) < 105  # twice that is more than the bound, which holds
+
+    def test_what_failed_around_a_point_never_rules_it_out(self) -> None:
+        searcher = make_search(self.LINE)
+        for number, x in enumerate((5, 30, 50, 52, 56, 60, 70, 80, 90)):
+            point = point_of(self.LINE, {"x": x})
+            assert point is not None
+            kind = measured if x < 50 else ended(Outcome.OUT_OF_MEMORY)
+            searcher.tell(kind(number, point))
+        found = Feasibility(searcher._encoding, searcher._told, Fits()).at(np.array([[85.0], [15.0]]))
+
+        assert 1e-4 < found[0] < 0.1 < 0.8 < found[1]
+
     def test_crashes_teach_nothing(self) -> None:
         searcher = make_search()
         search(searcher, 6, ended(Outcome.CRASHED))
 
         assert len(gaussian_value(searcher).data.values) == 0
-        assert list(Feasibility(searcher._encoding, searcher._told).at(searcher._encoding.every_row())) == [1.0] * 240
+        assert (
+            list(Feasibility(searcher._encoding, searcher._told, Fits()).at(searcher._encoding.every_row()))
+            == [1.0] * 240
+        )
 
     def test_minimising(self) -> None:
         objective = Objective(metric="output_throughput_tok_s", direction="minimize")
@@ -264,7 +321,7 @@ def measured_at(number: int, point: Point, throughput: float) -> TrialRecord:
 
 
 def gaussian_value(searcher: SurrogateSearch) -> Any:
-    return Value(searcher._encoding, searcher._told, None)
+    return Value(searcher._encoding, searcher._told, None, Fits())
 
 
 class TestCheapTrials:
@@ -322,7 +379,7 @@ def test_several_objectives_are_spread_along_the_front() -> None:
     late = search(make_search(line, objectives=(THROUGHPUT, LATENCY)), 30, trial)[0][8:]
     xs = [point.settings["x"] for point in late]
 
-    assert sum(x > 80 for x in xs) <= 4
+    assert sum(x > 90 for x in xs) <= 3  # up to there both objectives are all but as good as at 80
     assert min(xs) < 20
     assert max(xs) > 60
 

@@ -63,6 +63,10 @@ def test_a_named_method_does_what_it_is_asked_to(parse: Parse) -> None:
         ("prune: 1", "search.prune: expected true or false, got 1"),
         ("prune_error_rate: 0", "search.prune_error_rate: must be more than 0, got 0"),
         ("prune_error_rate: 0.6", "search.prune_error_rate: must be 0.5 or less, got 0.6"),
+        (
+            "finalists: 1",
+            "search.finalists: one finalist alone has nothing to be compared with (write 0 for none, or 2 and more)",
+        ),
         ("probe_prompts: -1", "search.probe_prompts: must be 0 or more, got -1"),
         ("finalists: -1", "search.finalists: must be 0 or more, got -1"),
         ("finalists: some", "search.finalists: expected a whole number, got 'some'"),
@@ -179,6 +183,12 @@ class TestSeveralObjectives:
         assert "search.prune: a trial that can't catch the best of the first objective" in refuse(
             f"{TWO}search: {{prune: true}}\n"
         )
+
+    @pytest.mark.parametrize("objective", ["{minimize: p95_ttft_s}", "{minimize: output_throughput_tok_s}"])
+    def test_nothing_but_a_throughput_can_be_pruned_by(self, refuse: Refuse, parse: Parse, objective: str) -> None:
+        one = f"objective: {objective}\n"
+        assert "search.prune: only a throughput that is maximized" in refuse(f"{one}search: {{prune: true}}\n")
+        assert parse(f"{one}search: {{method: auto, probe_prompts: 1}}\n").search.probe_prompts == 1
 
     def test_are_set_as_a_whole(self, parse: Parse, refuse: Refuse) -> None:
         assert parse(TWO, ["objective={minimize: startup_s}"]).more_objectives == ()

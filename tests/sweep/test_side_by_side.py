@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from tests.sweep.conftest import Sweeps
 from tests.sweep.test_phases import NOISY, SEARCH, Cutter, of_origin, run_cut, said
+from vbench.execution.runner import OnEvent
+from vbench.execution.trials import TrialRunner
 from vbench.records.record import TrialRecord
-from vbench.sweep import session
-from vbench.sweep.jobs import Job, read_pending
+from vbench.sweep import executors
+from vbench.sweep.jobs import Inline, Job, read_pending, run_job
 
 
-class Two:
+class Two(Inline):
     """Of two that were started, the later ends first."""
 
-    def __init__(self, run: Callable[[Job], TrialRecord]) -> None:
-        self.run = run
+    def __init__(self, runner: TrialRunner, on_event: OnEvent) -> None:
+        super().__init__(runner, on_event)
         self.jobs: list[Job] = []
 
     @property
@@ -32,13 +34,13 @@ class Two:
         self.jobs.append(job)
 
     def wait(self) -> tuple[Job, TrialRecord]:
-        record = self.run(self.jobs[-1])
+        record = run_job(self.runner, self.jobs[-1], lambda _: None)
         return self.jobs.pop(), record
 
 
 @pytest.fixture(autouse=True)
 def two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "Inline", Two)
+    monkeypatch.setattr(executors, "Inline", Two)
 
 
 def test_each_phase_begins_when_the_last_has_ended(sweep: Sweeps) -> None:

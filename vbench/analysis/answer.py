@@ -11,6 +11,7 @@ from vbench.analysis.ranking import (
     baseline_of,
     contenders,
     gain_over_baseline,
+    late,
     objective_value,
     ranked,
     remeasured,
@@ -45,6 +46,8 @@ class Answer:
     num_trials: int
     num_completed: int
     num_pruned: int
+    num_refused: int
+    """By the planner: nothing was started."""
     num_ranked: int
     best: TrialRecord | None
     value: float | None
@@ -57,8 +60,12 @@ class Answer:
     finals: tuple[int, ...]
     """The trials that measured the best again, whose passes its numbers are; empty where there were none."""
     is_baseline_remeasured: bool
+    num_remeasured: int
+    """Of the ranked ones; fewer than all of them where the best came after the finals."""
     not_remeasured: tuple[int, ...]
     """Finalists of which no final gave a measurement, so that the order is that of the first measurements."""
+    late: tuple[int, ...]
+    """Trials after the last final whose first measurement is better than the best's, but not clearly."""
     is_fake: bool
     """Whether any trial ran on the fake engine, whose numbers come from a formula: not measurements."""
 
@@ -74,6 +81,7 @@ def find_answer(records: Sequence[TrialRecord], objective: Objective) -> Answer:
         num_trials=len(records),
         num_completed=sum(record.outcome is Outcome.COMPLETED for record in records),
         num_pruned=sum(record.outcome is Outcome.PRUNED for record in records),
+        num_refused=sum(one.failure is not None and one.failure.phase == "plan" for one in records),
         num_ranked=len(order),
         best=top,
         value=objective_value(top, objective) if top else None,
@@ -85,9 +93,23 @@ def find_answer(records: Sequence[TrialRecord], objective: Objective) -> Answer:
         contenders=tuple(contenders(order, objective)),
         finals=finals_of(top) if top else (),
         is_baseline_remeasured=bool(baseline and was_remeasured(baseline)),
+        num_remeasured=sum(bool(was_remeasured(record)) for record in order),
         not_remeasured=tuple(trial for trial, state in finalists.items() if state is False),
+        late=tuple(_late(records, order, objective)),
         is_fake=any(FAKE_ENGINE in (record.engine.name, record.config.get("engine")) for record in records),
     )
+
+
+def _late(records: Sequence[TrialRecord], order: Sequence[TrialRecord], objective: Objective) -> list[int]:
+    kept = {record.trial for record in order}
+    best = objective_value(order[0], objective) if order else None
+    sign = 1 if objective.direction == "maximize" else -1
+    values = {record.trial: objective_value(record, objective) for record in late(records, objective)}
+    return [
+        trial
+        for trial, value in values.items()
+        if best is not None and value is not None and trial not in kept and sign * value > sign * best
+    ]
 
 
 def differences(best: TrialRecord, baseline: TrialRecord) -> list[Difference]:

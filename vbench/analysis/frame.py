@@ -30,7 +30,8 @@ def to_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
     frame = pd.DataFrame([_row(record, names) for record in listed], columns=columns)
     for column in (*metric_names(), "bound", "duration_s"):
         frame[column] = frame[column].astype("float64")
-    for column in _WHOLE_NUMBERS:
+    counts = [f"param.{name}" for name in names if _is_whole([record.parameters.get(name) for record in listed])]
+    for column in (*_WHOLE_NUMBERS, *counts):
         frame[column] = frame[column].astype("Int64")  # pandas' integer that may be missing
     return frame
 
@@ -49,6 +50,12 @@ def _row(record: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
     row.update({f"param.{name}": _scalar(record.parameters.get(name)) for name in names})
     row.update({name: value_of(record.measurements, name) for name in metric_names()})
     return row
+
+
+def _is_whole(values: Sequence[Any]) -> bool:
+    """Whether what is there are whole numbers; one that is missing would make them 16.0."""
+    there = [value for value in values if value is not None]
+    return bool(there) and all(isinstance(value, int) and not isinstance(value, bool) for value in there)
 
 
 def _scalar(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Which trial is best, and by how much. Decides who may be ranked at all and how ties are broken.
 
 Ranked are completed trials that have a value and keep every constraint. A trial over its memory budget is never ranked,
-whatever it scored. Once finalists were measured again, only these are ranked, by their finals (`remeasure`).
+whatever it scored. Once finalists were measured again, these are ranked, by their finals (`remeasure`), and of what
+came after the finals only what is clearly ahead of them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vbench.analysis.remeasure import REPEATS, standing, was_remeasured
+from vbench.analysis.remeasure import REPEATS, finals_of, standing, was_remeasured
 from vbench.analysis.remeasure import remeasured as remeasured  # noqa: PLC0414 -- re-exported
 from vbench.analysis.statistics import Interval, interval_of, pass_values, ratio_interval
 from vbench.metrics import value_of
@@ -61,21 +62,56 @@ def is_rankable(record: TrialRecord, objective: Objective) -> bool:
 def ranked(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
     """Rankable trials, best first; ties by lower peak memory (unknown last), then by lower trial number.
 
-    With finals among the records, or of `remeasured` ones: the finalists alone, as their finals found them, unless one
-    of them couldn't be measured again. Finals and interference checks are no trials of their own.
+    With finals among the records, or of `remeasured` ones: the finalists, as their finals found them, and the trials
+    that are `late` and clearly ahead of the best of them. All trials, by their first measurements, where one finalist
+    couldn't be measured again; all others where no finalist may be ranked any more. Finals and interference checks are
+    no trials of their own.
     """
+    counted = standing(records)
+    order = _in_order(counted, objective)
+    states = [was_remeasured(record) for record in counted]
+    if states.count(True) < 2 or False in states:
+        return order
+    finalists = [record for record in order if was_remeasured(record)]
+    if not finalists:
+        return order
+    ahead = {record.trial for record in late(counted, objective) if _is_ahead(record, finalists[0], objective)}
+    return [record for record in order if was_remeasured(record) or record.trial in ahead]
 
+
+def late(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
+    """Rankable trials, best first, that came after the last of the finals, so that no final could be of them: a search
+    that was gone on with has them. Empty where there were no finals."""
+    counted = standing(records)
+    last = max((trial for record in counted for trial in finals_of(record)), default=None)
+    if last is None:
+        return []
+    return _in_order([one for one in counted if was_remeasured(one) is None and one.trial > last], objective)
+
+
+def candidates(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
+    """Who may be measured again, best first: those that are `ranked`, and all that are `late`."""
+    listed = list(records)
+    found = {one.trial: one for one in (*ranked(listed, objective), *late(listed, objective))}
+    return _in_order(found.values(), objective)
+
+
+def _is_ahead(record: TrialRecord, other: TrialRecord, objective: Objective) -> bool:
+    """Whether a trial is better than another by more than the passes of both leave open."""
+    one, two = interval_of(record, objective.metric), interval_of(other, objective.metric)
+    if one is None or two is None:
+        return False
+    return one.low > two.high if objective.direction == "maximize" else one.high < two.low
+
+
+def _in_order(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
     def key(record: TrialRecord) -> tuple[float, float, int]:
         value = objective_value(record, objective)
         memory = value_of(record.measurements, "peak_memory_bytes")
         cost = math.inf if value is None else -value if objective.direction == "maximize" else value
         return cost, math.inf if memory is None else memory, record.trial
 
-    counted = standing(records)
-    states = [was_remeasured(record) for record in counted]
-    if True in states and False not in states:
-        counted = [record for record, state in zip(counted, states, strict=True) if state]
-    return sorted((record for record in counted if is_rankable(record, objective)), key=key)
+    return sorted((record for record in records if is_rankable(record, objective)), key=key)
 
 
 def best(records: Iterable[TrialRecord], objective: Objective) -> TrialRecord | None:

@@ -40,10 +40,12 @@ def remeasured(records: Iterable[TrialRecord], goodput: Mapping[str, float] | No
 
 
 def standing(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """What is ranked: `remeasured`, once every finalist was measured again; before that the trials as they were."""
+    """What is ranked: `remeasured`, once two finalists or more were measured again, and none of them in vain; before
+    that the trials as they were. One alone, of finals that were cut short, had nobody to be compared with."""
     listed = list(records)
     counted = remeasured(listed)
-    if all(was_remeasured(record) is not False for record in counted):
+    states = [state for record in counted if (state := was_remeasured(record)) is not None]
+    if all(states) and len(states) != 1:
         return counted
     return [record for record in listed if record.origin not in REPEATS]
 

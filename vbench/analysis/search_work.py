@@ -47,7 +47,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """The course of a search, or of the random arm beside it. `points` has each improvement."""
+    """The course of a search, or of the random arm beside it. `points` has each improvement; what the planner refused
+    is no trial of it."""
 
     engine_s: float
     num_trials: int
@@ -171,7 +172,8 @@ def _arm(ordered: Sequence[TrialRecord], objective: Objective, borrowed: Collect
         if not points or sign * value > sign * points[-1].value:
             is_borrowed = record.trial in borrowed
             points.append(Point(engine_s=engine_s, value=value, trial=record.trial, is_borrowed=is_borrowed))
-    return Arm(engine_s=engine_s, num_trials=len(ordered), points=tuple(points))
+    started = sum(not is_refused(record) for record in ordered)
+    return Arm(engine_s=engine_s, num_trials=started, points=tuple(points))
 
 
 def finalists(records: Iterable[TrialRecord], objective: Objective) -> list[Finalist]:

@@ -25,14 +25,17 @@ def export(
 ) -> None:
     """Write a run as an Optuna study into a database, for optuna-dashboard.
 
-    The study is a copy of what was measured so far: write it again with --replace when there is more.
+    The study is a copy of what was measured so far: write it again with --replace when there is more. Finals are trials
+    of it too; which trial vbench calls the best is the study's user attribute best_trial.
 
       vbench export demo --optuna sqlite:///study.db
-      optuna-dashboard sqlite:///study.db             (pip install optuna-dashboard)
+      pip install optuna-dashboard
+      optuna-dashboard sqlite:///study.db
     """
+    from vbench.analysis.ranking import best as best_of
     from vbench.records.runs import resolve_run
     from vbench.report.contents import read_run
-    from vbench.search.optuna_export import export_study
+    from vbench.search.optuna_export import export_study, shown_url
     from vbench.spec.stored import stored_parameters
 
     folder = resolve_run(results, run)
@@ -44,6 +47,9 @@ def export(
         for key in ("search_method", "seed", "hardware", "vbench_version", "warm_start", "random_arm")
         if contents.run.get(key) is not None
     }
+    winner = best_of(contents.result.records, contents.objective)
+    if winner is not None:
+        facts["best_trial"] = winner.trial
     count = export_study(
         contents.result.records,
         stored_parameters(contents.sweep_yaml, [str(one) for one in overrides or ()]),
@@ -53,4 +59,4 @@ def export(
         {"run": f"{folder.sweep}/{folder.run_id}", **facts},
         replace=replace,
     )
-    typer.echo(f"{count} trials in the study {name!r} of {optuna}")
+    typer.echo(f"{count} trials in the study {name!r} of {shown_url(optuna)}")

@@ -51,10 +51,14 @@ def best(
 ) -> None:
     """Print the best configuration, ready to paste: a [bold]vllm serve[/] command, Python, a notebook, or YAML.
 
-    vbench best                                   of the latest run, for a shell
-    vbench best demo --as notebook > best.ipynb
-    vbench best demo --as json                    the trial's whole record; measured again, with those passes
-    vbench best demo --pareto                     a table of the front; with --as json, a record a line
+    Where finalists were measured again, the best of them.
+
+      vbench best                               of the latest run, for a shell
+      vbench best demo --as notebook > best.ipynb
+      vbench best demo --as json                the trial's whole record, of
+                                                finalists with their finals' passes
+      vbench best demo --pareto                 a table of the front; with
+                                                --as json, a record a line
     """
     from vbench.analysis.ranking import best as best_of
     from vbench.records.runs import resolve_run
@@ -125,9 +129,11 @@ def show(
 ) -> None:
     """Show a run's trials, or everything about one: its settings, measurements, failure, and its log's last lines.
 
-    vbench show                    the trials of the latest run
-    vbench show demo 7             all about trial 7 of the latest run of the sweep `demo`
-    vbench show 7                  all about trial 7 of the latest run
+    A trial is named by its number, as the first column of the table has it.
+
+      vbench show            the trials of the latest run
+      vbench show demo 7     all about trial 7 of the sweep demo's latest run
+      vbench show 7          all about trial 7 of the latest run
     """
     from vbench.analysis.ranking import remeasured
     from vbench.cli.wording import make_console

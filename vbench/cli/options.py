@@ -49,7 +49,13 @@ Emulate = Annotated[
 _LIMITS, _SEARCH = "When to stop", "How to search"
 Trials = Annotated[
     int | None,
-    typer.Option("--trials", metavar="N", min=1, help="How many trials in all.", rich_help_panel=_LIMITS),
+    typer.Option(
+        "--trials",
+        metavar="N",
+        min=1,
+        help="How many trials in all. Default: the whole of a grid, else 30.",
+        rich_help_panel=_LIMITS,
+    ),
 ]
 Timeout = Annotated[
     str | None,
@@ -88,10 +94,13 @@ SessionMargin = Annotated[
 Method = Annotated[
     str | None,
     typer.Option(
-        "--method", metavar="NAME", help="How configurations are chosen: auto, grid, random, tpe, …",
+        "--method",
+        metavar="NAME",
+        help="How configurations are chosen: auto (the default), surrogate, grid, random, qmc, tpe, gp, cmaes, nsga2, "
+        "nsga3 or botorch.",
         rich_help_panel=_SEARCH,
     ),
-]  # fmt: skip
+]
 Prune = Annotated[
     bool | None,
     typer.Option(
@@ -108,7 +117,7 @@ Finalists = Annotated[
         "--finalists",
         metavar="N",
         min=0,
-        help="Measure up to so many of the best again before one is named. Default: 3 with method auto.",
+        help="Measure up to so many of the best again before one is named. 0: none. Default: 3 with method auto.",
         rich_help_panel=_SEARCH,
     ),
 ]

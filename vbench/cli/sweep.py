@@ -88,6 +88,7 @@ def sweep(  # noqa: PLR0913, PLR0917 -- one for each option of the command
     }  # fmt: skip
     from vbench.cli.listeners import make_listener
     from vbench.records.runs import resolve_run
+    from vbench.search.make import check_method
     from vbench.spec.loader import load_spec
     from vbench.sweep.prepared import prepare
     from vbench.sweep.start import run_sweep
@@ -95,6 +96,7 @@ def sweep(  # noqa: PLR0913, PLR0917 -- one for each option of the command
     changes = [*(set_values or []), *emulating(emulate)]
     overrides = [*changes, *overrides_of(asked)]
     spec = load_spec(file, overrides)
+    check_method(spec)
     limits, earlier = limits_asked(spec, asked), [resolve_run(results, run) for run in from_runs or ()]
     again = command_to_go_on(file, changes, asked, from_runs or (), results)
     listener = make_listener(as_json=as_json, stream=sys.stdout)

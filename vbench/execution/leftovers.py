@@ -35,18 +35,20 @@ class Adopting(Protocol):
 
 
 def marked_processes(run_uid: str, *, excluding: Iterable[int] = ()) -> list[int]:
-    """Pids of this user's processes that carry the run's mark, zombies left out (they have no environment)."""
-    mark = f"{RUN_MARK}={run_uid}".encode()
+    """Pids of this user's processes that carry the run's mark, or a mark beneath it (`UID/…`, of one of several slots),
+    zombies left out (they have no environment)."""
+    mark = f"\0{RUN_MARK}={run_uid}".encode()
+    whole, above = mark + b"\0", mark + b"/"
     skipped = {os.getpid(), *excluding}
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) in skipped:
             continue
         try:
-            environment = Path("/proc", entry, "environ").read_bytes()
+            environment = b"\0" + Path("/proc", entry, "environ").read_bytes() + b"\0"
         except OSError:  # ended meanwhile, or another user's
             continue
-        if mark in environment.split(b"\0"):
+        if whole in environment or above in environment:
             found.append(int(entry))
     return found
 

@@ -51,18 +51,25 @@ class TrialRunner:
     """Runs a sweep's trials one after another through keepers, and where asked keeps an engine alive between trials.
 
     Use as a context manager. `others` are the interpreters that options name, by path as the sweep has it.
+    `place` are variables that say which GPUs are its own; they count before all others.
     """
 
     def __init__(
         self, spec: SweepSpec, run: RunFolder, prompt_set: PromptSet, interpreter: Interpreter, run_uid: str,
         judging: Judging, *, others: Mapping[str, NamedInterpreter] | None = None,
+        place: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.spec, self.run_folder, self.prompt_set, self.judging = spec, run, prompt_set, judging
         self.interpreter, self.run_uid, self.others = interpreter, run_uid, others or {}
         self.fork_blocker: str | None = None
+        self.started_t = 0.0
+        """When the last trial's last attempt began, on the monotonic clock."""
+        self._place = dict(place or {})
         self._keepers = Keepers(spec, run_uid, run.path / "logs" / "keeper.log")
         is_on_cpu = judging.hardware == "cpu" if judging.is_cpu is None else judging.is_cpu
-        self._gpus = None if is_on_cpu else TrialGpus({**os.environ, **spec.environment}, judging.reserved)
+        self._gpus = (
+            None if is_on_cpu else TrialGpus({**os.environ, **spec.environment, **self._place}, judging.reserved)
+        )
         self._live: tuple[str, LiveEngine] | None = None
         self._between: list[str] = []  # what went wrong between trials: warnings of the next one
         self._around = Surroundings(spec=spec, run=run, prompt_set=prompt_set, judging=judging, gpus=self._gpus)
@@ -101,7 +108,8 @@ class TrialRunner:
     @property
     def live_key(self) -> str | None:
         """`spec.config.engine_key` of the configurations that the engine kept alive would serve; None: none is."""
-        return None if self._live is None else self._live[0]
+        live = self._live  # read once: with several runners another thread asks
+        return None if live is None else live[0]
 
     def release(self) -> None:
         """Close the engine that is kept alive, with all its processes, and wait for its memory."""
@@ -205,7 +213,7 @@ class TrialRunner:
         model = model_folder(str(tried.config["model"]), tried.config.get("quantization"), self.run_folder.path)
         request = trial_request(
             self.spec, given.config, self.prompt_set, self.run_folder.prompts_jsonl, model,
-            {**given.environment, **tried.config.get("environment", {})}, keep_engine=attempt.keep,
+            {**given.environment, **tried.config.get("environment", {}), **self._place}, keep_engine=attempt.keep,
             probe=attempt.probe,
         )  # fmt: skip
         reserved.check()
@@ -215,6 +223,7 @@ class TrialRunner:
             source_for=self._source, kept_pids=self._kept_pids(), stopper=attempt.stopper,
             engine=engine,
         )  # fmt: skip
+        self.started_t = raw.started_t
         if raw.is_kept and raw.engine is not None:
             self._live = (attempt.key, raw.engine)
         tried.fork_blocker = keeper.fork_blocker
@@ -238,7 +247,8 @@ class TrialRunner:
         return self._keeper(tried.interpreter, tried.config.get("environment", {}))
 
     def _keeper(self, interpreter: Interpreter, environment: Mapping[str, str]) -> Keeper:
-        keeper = self._keepers.running(interpreter, environment, preload=self.spec.worker_start != "cold")
+        variables = {**environment, **self._place}
+        keeper = self._keepers.running(interpreter, variables, preload=self.spec.worker_start != "cold")
         self.fork_blocker = keeper.fork_blocker
         return keeper
 

@@ -13,6 +13,7 @@ from vbench.analysis.search_work import (
     Counts,
     count_trials,
     finalists,
+    is_refused,
     random_arm,
     saved_by_stops,
     search_arm,
@@ -94,9 +95,9 @@ def _facts(records: Sequence[TrialRecord], contents: RunContents, random: Arm | 
         ("Stopped early", _stopped(records, counts)),
         ("Failed", str(counts.failed) if counts.failed else ""),
         ("On a running engine", _reused(counts)),
-        ("Measured again", _again(records, counts)),
+        ("Measured again", _again(records, counts, contents.run)),
         ("Checked side by side", f"{counts.interference} trials" if counts.interference else ""),
-        ("Random arm", _random(random)),
+        ("Random arm", _random(random, records)),
         ("GPU time", _gpu_time(contents)),
     ]
     return Table(columns=("What", "How much"), rows=tuple(Row(cells=row) for row in rows if row[1]))
@@ -129,13 +130,20 @@ def _reused(counts: Counts) -> str:
     return f"{counts.reused} trials, served by an engine that an earlier one had started" if counts.reused else ""
 
 
-def _again(records: Sequence[TrialRecord], counts: Counts) -> str:
+def _again(records: Sequence[TrialRecord], counts: Counts, run: dict[str, Any]) -> str:
+    is_cut_short = run.get("status") not in (None, "running", "finished", "exhausted")
+    end = "; the run ended before all were, so that the order isn't settled" if is_cut_short else ""
     of = {record.repeat_of for record in records if record.origin == "final"}
-    return f"{len(of)} finalist{plural(len(of))}, in {counts.finals} more trials" if counts.finals else ""
+    return f"{len(of)} finalist{plural(len(of))}, in {counts.finals} more trials{end}" if counts.finals else ""
 
 
-def _random(random: Arm | None) -> str:
-    return "" if random is None else f"{random.num_trials} trials, {format_duration(random.engine_s)}"
+def _random(random: Arm | None, records: Sequence[TrialRecord]) -> str:
+    if random is None:
+        return ""
+    own = sum(one.origin == "random" and not is_refused(one) for one in records)
+    lent = random.num_trials - own
+    note = f", {lent} of them measured by the search already" if lent else ""
+    return f"{random.num_trials} trial{plural(random.num_trials)}, {format_duration(random.engine_s)}{note}"
 
 
 def _gpu_time(contents: RunContents) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vbench.analysis.ranking import is_rankable, objective_value
 from vbench.analysis.search_work import Arm, Finalist, Point
 from vbench.analysis.statistics import interval_of
 from vbench.records.record import TrialRecord
@@ -21,20 +22,22 @@ _AS_LATE = 0.95
 def worth_sentences(
     search: Arm, random: Arm, borrowed: Sequence[int], records: Sequence[TrialRecord], objective: Objective
 ) -> tuple[str, ...]:
-    """Both arms at the engine-seconds that both have spent, and how they differ."""
+    """Both arms at the engine-seconds that both have spent, and how they differ. Both began with the baseline in hand:
+    what isn't better is nothing found (the search may have stopped it early for that)."""
+    if borrowed and not any(one.origin == "random" for one in records):
+        return (
+            "The random arm drew nothing but what the search had measured, so that there is nothing to compare: the "
+            "space is small, or the search was short.",
+        )
     equal_s = min(search.engine_s, random.engine_s)
-    ours, theirs = search.best_at(equal_s), random.best_at(equal_s)
+    start = _baseline_value(records, objective)
+    ours, theirs = (_found(arm.best_at(equal_s), start, objective) for arm in (search, random))
     after = f"After the same {format_duration(equal_s)} of engine time"
-    if ours is None or theirs is None:
-        found = "neither arm" if ours is theirs else "only the search" if ours else "only random search"
-        return (f"{after}, {found} had found a configuration that may be ranked.",)
-    off = theirs.value / ours.value - 1 if ours.value else 0.0
-    told = "" if _are_apart(ours, theirs, records, objective) else "; their intervals overlap"
-    sentences = [
-        f"{after}, random search had found {_point(theirs, objective)}, {show_share(off)} against the search's "
-        f"{_point(ours, objective)}{told}. Both by their first measurements; baseline and finals are not counted."
-    ]
-    sentences += _caught_up(search, theirs, equal_s, objective)
+    if ours is not None and theirs is not None:
+        sentences = [f"{after}, {_compared(ours, theirs, records, objective)}"]
+        sentences += _caught_up(search, theirs, equal_s, objective)
+    else:
+        sentences = [f"{after}, {_one_sided(ours, theirs, start, objective)}"]
     if borrowed:
         drawn = f"trial{plural(len(borrowed))} {show_trials(list(borrowed), 6)}"
         sentences.append(
@@ -42,6 +45,40 @@ def worth_sentences(
             "charged to the arm at its start, where the values help it most."
         )
     return tuple(sentences)
+
+
+def _baseline_value(records: Sequence[TrialRecord], objective: Objective) -> float | None:
+    """Its first measurement; None where it may not be ranked."""
+    first = next((one for one in records if one.origin == "baseline" and is_rankable(one, objective)), None)
+    return None if first is None else objective_value(first, objective)
+
+
+def _found(point: Point | None, start: float | None, objective: Objective) -> Point | None:
+    """What an arm has that is better than the baseline."""
+    if point is None or start is None:
+        return point
+    return point if (point.value > start) is (objective.direction == "maximize") and point.value != start else None
+
+
+def _compared(ours: Point, theirs: Point, records: Sequence[TrialRecord], objective: Objective) -> str:
+    off = theirs.value / ours.value - 1 if ours.value else 0.0
+    told = "" if _are_apart(ours, theirs, records, objective) else "; their intervals overlap"
+    return (
+        f"random search had found {_point(theirs, objective)}, {show_share(off)} against the search's "
+        f"{_point(ours, objective)}{told}. Both by their first measurements; baseline and finals are not counted."
+    )
+
+
+def _one_sided(ours: Point | None, theirs: Point | None, start: float | None, objective: Objective) -> str:
+    """Where one arm or both have found nothing."""
+    nothing = "a configuration that may be ranked"
+    if start is not None:
+        nothing = f"anything better than the baseline's {show_metric(objective.metric, start)}"
+    found = ours or theirs
+    if found is None:
+        return f"neither arm had found {nothing}."
+    who, other = ("the search", "random search") if found is ours else ("random search", "the search")
+    return f"only {who} had found {nothing}: {_point(found, objective)}. {other[0].upper()}{other[1:]} had not."
 
 
 def _are_apart(ours: Point, theirs: Point, records: Sequence[TrialRecord], objective: Objective) -> bool:
@@ -89,6 +126,8 @@ def finals_table(again: Sequence[Finalist], objective: Objective) -> Table:
 
 def finals_notes(again: Sequence[Finalist]) -> tuple[str, ...]:
     """What the finals showed."""
+    if len(again) == 1:
+        return ("Only one finalist had been run again when the run ended: the first measurements still count.",)
     notes = [
         "The finalists were run again in turns, and stand with these passes alone: the best of many first "
         "measurements is likely a lucky one."

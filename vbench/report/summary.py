@@ -30,6 +30,10 @@ def summary_headline(answer: Answer) -> str:
             if answer.num_ranked == 1:
                 return f"Trial {answer.best.trial} is the best, and was measured again"
             return f"Trial {answer.best.trial} is the best of the {answer.num_ranked} that were measured again"
+        if answer.num_remeasured:
+            trial, others = answer.best.trial, answer.num_remeasured
+            which = f"the {others} that were" if others > 1 else "the one that was"
+            return f"Trial {trial} is the best: it came after the finals, clearly ahead of {which} measured again"
         return f"Trial {answer.best.trial} is the best of {answer.num_ranked} that could be ranked"
     if answer.num_trials == 0:
         return "Nothing has been tried yet"
@@ -67,11 +71,14 @@ def summary_facts(answer: Answer, records: Sequence[TrialRecord]) -> tuple[Fact,
 
 
 def _how_they_ended(answer: Answer) -> str:
-    failed = answer.num_trials - answer.num_completed - answer.num_pruned
-    if answer.num_pruned:
-        rest = f", {failed} failed" if failed else ""
-        return f"{answer.num_completed} completed, {answer.num_pruned} stopped early{rest}"
-    return f"{answer.num_completed} completed, {failed} not" if failed else "all completed"
+    refused = answer.num_refused
+    failed = answer.num_trials - answer.num_completed - answer.num_pruned - refused
+    if not (answer.num_pruned or refused):
+        return f"{answer.num_completed} completed, {failed} not" if failed else "all completed"
+    rest = f", {answer.num_pruned} stopped early" if answer.num_pruned else ""
+    rest += f", {failed} failed" if failed else ""
+    rest += f", {refused} refused by the planner" if refused else ""
+    return f"{answer.num_completed} completed{rest}"
 
 
 def _memory_note(source: str) -> str:
@@ -121,6 +128,8 @@ def summary_notes(answer: Answer, records: Sequence[TrialRecord]) -> tuple[str, 
             f"These passes don't tell it apart from trial{_s(trials)} {show_trials(trials)}, "
             "as the intervals overlap: measure again with more passes before relying on the order."
         )
+    if answer.late:
+        notes.append(late_trials(answer))
     rate = value_of(answer.best.measurements, "prefix_cache_hit_rate") if answer.best else None
     if rate:
         notes.append(
@@ -140,6 +149,18 @@ def missing_finals(answer: Answer) -> str:
     return (
         f"Trial{_s(trials)} {show_trials(trials)} could not be measured again, so that the order is still that of the "
         "first measurements: see what failed, and run the sweep again."
+    )
+
+
+def late_trials(answer: Answer) -> str:
+    """That trials after the finals may be better than the best; empty where none may be."""
+    trials = answer.late
+    if not trials:
+        return ""
+    were = "were" if len(trials) > 1 else "was"
+    return (
+        f"Trial{_s(trials)} {show_trials(trials)} came after the finals with a better first measurement, not clear of "
+        f"the best's, and {were} not measured again: run the sweep again with --finalists."
     )
 
 

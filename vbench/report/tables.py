@@ -211,16 +211,13 @@ def _flatten(prefix: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def prompt_sets_table(records: Sequence[TrialRecord]) -> Table:
-    """The prompt sets of the trials, each once."""
-    rows = dict.fromkeys(
-        (
-            one.sha256,
-            str(one.num_prompts),
-            "until it stops" if one.output_tokens is None else str(one.output_tokens),
-            NOT_MEASURED if one.input_tokens is None else f"{one.input_tokens:,}",
-            one.source,
-        )
-        for one in (record.prompt_set for record in records)
-    )
+    """The prompt sets of the trials, each once; its tokens as a trial that came far enough counted them."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for one in (record.prompt_set for record in records):
+        length = "until it stops" if one.output_tokens is None else str(one.output_tokens)
+        counts = rows.setdefault((one.sha256, str(one.num_prompts), length, one.source), [])
+        if one.input_tokens is not None and f"{one.input_tokens:,}" not in counts:
+            counts.append(f"{one.input_tokens:,}")
     columns = ("sha256", "Prompts", "Output tokens each", "Prompt tokens in all", "Source")
-    return Table(columns=columns, rows=tuple(Row(cells=row) for row in rows), numeric=frozenset((1, 2, 3)))
+    cells = [(*known, count, source) for (*known, source), all_of in rows.items() for count in all_of or [NOT_MEASURED]]
+    return Table(columns=columns, rows=tuple(Row(cells=row) for row in cells), numeric=frozenset((1, 2, 3)))

@@ -27,7 +27,7 @@ from vbench.records.record import TrialRecord
 from vbench.report import recipes
 from vbench.report.gpu_tables import doubts_of_best, gpu_lines
 from vbench.report.pareto_section import front_table, varied
-from vbench.report.summary import missing_finals, summary_facts, summary_headline
+from vbench.report.summary import late_trials, missing_finals, summary_facts, summary_headline
 from vbench.report.tables import differences_table, outcome_text, value_text
 from vbench.report.text import (
     FAKE_MARK,
@@ -140,8 +140,8 @@ def summary_panel(records: Sequence[TrialRecord], objective: Objective) -> Panel
     for fact in summary_facts(answer, records):
         facts.add_row(Text(fact.label, style="dim"), Text(fact.value, style="bold"), Text(fact.note, style="dim"))
     parts.append(facts)
-    doubts = [*doubts_of_best(records, answer), *([missing_finals(answer)] if answer.not_remeasured else [])]
-    parts += [Text(printable(line), style="yellow") for line in doubts]
+    doubts = [*doubts_of_best(records, answer), missing_finals(answer), late_trials(answer)]
+    parts += [Text(printable(line), style="yellow") for line in doubts if line]
     if answer.differences or answer.best:
         parts += [Text(), *_settings(answer)]
     groups = group_failures(records)

@@ -8,9 +8,12 @@ from vbench.search.encoding import Encoding, Matrix
 from vbench.spec.space import count_points
 
 _MAX_ENUMERATED = 20_000
-_MAX_SCORED = 2_000
+_MAX_SCORED = 1_000
 """Rows whose promise is computed for one question, so that its cost has a bound."""
-_SAMPLED = 1_500
+_SAMPLED = 800
+_MANY = 400
+"""Trials after which a sample of `_FEWER` does: what lies next to the best is offered anyway."""
+_FEWER = 300
 
 
 class Candidates:
@@ -20,6 +23,7 @@ class Candidates:
         self._encoding = encoding
         self.is_finite = count_points(encoding.parameters, limit=_MAX_ENUMERATED) is not None
         self._rows: Matrix | None = None
+        self._num_told = 0
         self._place: dict[bytes, int] = {}
         self._is_told: np.ndarray = np.zeros(0, dtype=bool)
         self._is_refused: np.ndarray = np.zeros(0, dtype=bool)
@@ -27,6 +31,7 @@ class Candidates:
 
     def told(self, row: Matrix) -> None:
         """Leave that row out from now on."""
+        self._num_told += 1
         if self.is_finite:
             self._waiting.append(row)
 
@@ -42,20 +47,20 @@ class Candidates:
 
     def offered(self, best: Matrix, rng: np.random.Generator) -> tuple[Matrix, Matrix]:
         """Rows to be scored, and rows to fall back on when none of these is allowed. `best`: rows of good points."""
+        count = _SAMPLED if self._num_told < _MANY else _FEWER
         if not self.is_finite:
-            near = [self._encoding.neighbours(row, rng) for row in best]
-            sampled = self._encoding.sampled(_SAMPLED, rng)
-            return np.unique(np.concatenate([*near, sampled]), axis=0), np.empty((0, sampled.shape[1]))
+            rows = np.concatenate([self._encoding.neighbours(best, rng), self._encoding.sampled(count, rng)])
+            return rows, rows[:0]
         rows = self._all()
         order = rng.permutation(len(rows))
         left = order[~self._is_told[order]]
         if len(left) <= _MAX_SCORED:
             return rows[left], np.empty((0, rows.shape[1]))
-        near = np.concatenate([np.empty((0, rows.shape[1])), *(self._encoding.neighbours(row, rng) for row in best)])
+        near = self._encoding.neighbours(best, rng)
         places = [place for row in near if (place := self._place.get(_key(row))) is not None]
-        first = left[:_SAMPLED]
+        first = left[:count]
         scored = np.unique(np.concatenate([first, np.array(places, dtype=int)]))
-        return rows[scored[~self._is_told[scored]]], rows[left[_SAMPLED:]]
+        return rows[scored[~self._is_told[scored]]], rows[left[count:]]
 
     def _all(self) -> Matrix:
         if self._rows is None:

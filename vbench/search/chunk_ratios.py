@@ -47,6 +47,28 @@ class Spread:
 
 
 @dataclass(slots=True)
+class Delays:
+    """By how many seconds a chunk is late, beyond a ramp-up that all have: compiling takes as long, however fast a
+    configuration is then. Of what was told only those are kept that took longest for their work."""
+
+    ramp_up: float = math.inf
+    """The least ratio of the chunk's time to that of its work at the trial's value."""
+    _latest: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, took_s: float, work_s: float) -> None:
+        """A chunk that took so long, with work for so long at the trial's value."""
+        self.ramp_up = min(self.ramp_up, took_s / work_s)
+        if not any(took >= took_s and work <= work_s for took, work in self._latest):
+            self._latest = [one for one in self._latest if one[0] > took_s or one[1] < work_s]
+            self._latest.append((took_s, work_s))
+
+    @property
+    def longest_s(self) -> float:
+        """The longest delay seen; 0 where all had the same ramp-up."""
+        return max((took_s - self.ramp_up * work_s for took_s, work_s in self._latest), default=0.0)
+
+
+@dataclass(slots=True)
 class PooledSpread:
     """The standard deviation within groups, whatever their means are: `dof` is the sum of the groups' sizes less 1."""
 

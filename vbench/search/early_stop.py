@@ -8,19 +8,31 @@ they give each chunk a time limit. docs/search.md has the formula, and what its 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vbench.analysis.ranking import is_rankable, objective_value
 from vbench.analysis.student_t import student_quantile
 from vbench.records.record import TrialRecord
-from vbench.search.chunk_ratios import THROUGHPUTS, Chunk, PooledSpread, RankAgreement, Spread, chunk_rates
+from vbench.search.chunk_ratios import (
+    THROUGHPUTS,
+    Chunk,
+    Delays,
+    PooledSpread,
+    RankAgreement,
+    Spread,
+    chunk_of,
+    chunk_rates,
+    work_done,
+)
 from vbench.search.trial_stopper import Best, PassMargin, Plan, Start, TrialStopper
-from vbench.spec.types import Objective
+from vbench.spec.types import Objective, Scalar
 
 MIN_TRIALS = 5
 """So many completed trials before a probe or a warm-up may stop one."""
 FLOOR = 0.01
 """The least standard deviation (of a log) that is believed: a few passes may agree by luck."""
+SLACK = 1.25
+"""What one trial compiled at first may take the next so much longer."""
 TRUSTED_TAU = 0.6
 HOPELESS_TAU = 0.4
 HOPELESS_TRIALS = 8
@@ -43,9 +55,11 @@ class EarlyStop:
         self.agreement = RankAgreement()
         """Of the probe's rates with the trials' values."""
         self._ratios: dict[tuple[Start, Chunk], Spread] = {}
+        self._delays: dict[tuple[Start, Chunk], Delays] = {}
         self._pass_ratio = Spread()
         self._within = PooledSpread()
         self._input_tokens: list[int] = []
+        self._seen_options: set[tuple[str, str]] = set()
 
     def learn(self, record: TrialRecord) -> None:
         """Take a finished trial, whatever its end. Those run side by side to see whether they disturb each other are
@@ -57,12 +71,18 @@ class EarlyStop:
         timed = [rate for (phase, _), rate in rates.items() if phase == "pass"]
         if not timed:
             return
+        self._seen_options |= _options(record.parameters)
         self._within.add(timed)
         self._pass_ratio.add(math.log(value) - math.fsum(timed) / len(timed))
         start = (record.environment.get("worker_start") == "reused", _PROBE in rates)
-        for chunk, rate in rates.items():
-            if chunk[0] != "pass":
-                self._ratios.setdefault((start, chunk), Spread()).add(math.log(value) - rate)
+        for one in record.passes:
+            chunk = chunk_of(one)
+            if chunk[0] == "pass" or chunk not in rates:
+                continue
+            key, rate = (start, chunk), rates[chunk]
+            work = work_done(one, self.objective.metric)
+            self._ratios.setdefault(key, Spread()).add(math.log(value) - rate)
+            self._delays.setdefault(key, Delays()).add(work * math.exp(-rate), work / value)
         if _PROBE in rates:
             self.agreement.add(rates[_PROBE], value)
         if self.objective.metric == "total_token_throughput_tok_s":
@@ -96,22 +116,25 @@ class EarlyStop:
         return tau >= TRUSTED_TAU and low > 0
 
     def stopper(
-        self, most_tokens: Sequence[int] | None, *, is_reused: bool = False, restart_s: float = 0.0
-    ) -> TrialStopper | None:
+        self, most_tokens: Sequence[int] | None, *, parameters: Mapping[str, Scalar] | None = None,
+        is_reused: bool = False, restart_s: float = 0.0,
+    ) -> TrialStopper | None:  # fmt: skip
         """The rule for the next trial; None where it can't be stopped (another objective, no incumbent yet, unbounded
         work). Baselines, finals and random trials mustn't be: the caller leaves those out.
 
         `most_tokens`: the output tokens of each prompt, exactly or at most (`execution.most_tokens` tells them); None
-        where nothing bounds them. `is_reused`: whether an engine that is alive serves it. `restart_s`: what ending that
-        engine costs the trials after it; it isn't ended where less than that would be saved.
+        where nothing bounds them. `parameters`: the trial's, as its record will have them: with an option that no
+        completed trial had, what its engine's first pass compiles isn't known. `is_reused`: whether an engine that is
+        alive serves it. `restart_s`: what ending that engine costs the trials after it; it isn't ended where less than
+        that would be saved.
         """
         work = self._work(most_tokens)
         if not self.is_able or self.best is None or work is None or min(work) <= 0:
             return None
         return TrialStopper(
             metric=self.objective.metric, best=self.best, plan=self.plan, error_rate=self.error_rate,
-            work=work, highest=self._highest(), passes=self._passes_margin(), start=(is_reused, False),
-            restart_s=restart_s,
+            work=work, highest=self._highest(work), passes=self._passes_margin(), start=(is_reused, False),
+            restart_s=restart_s, is_new=not _options(parameters or {}) <= self._seen_options,
         )  # fmt: skip
 
     def _work(self, most_tokens: Sequence[int] | None) -> tuple[float, float] | None:
@@ -127,9 +150,11 @@ class EarlyStop:
             return None
         return math.fsum(each), math.fsum(each[index] for index in plan.probed) if plan.probed else 1.0
 
-    def _highest(self) -> dict[tuple[Start, Chunk], float]:
+    def _highest(self, work: tuple[float, float]) -> dict[tuple[Start, Chunk], float]:
         """By chunk before the timed passes: the log of final ÷ chunk's rate that is exceeded too seldom to wait for."""
-        noise = self.best.noise(self._deviation) if self.best is not None else 0.0
+        if self.best is None:
+            return {}
+        noise = self.best.noise(self._deviation)
         found = {}
         for (start, chunk), ratio in self._ratios.items():
             if ratio.count < MIN_TRIALS or (chunk == _PROBE and not self.trusts_probe):
@@ -137,7 +162,10 @@ class EarlyStop:
             t = student_quantile(1 - self.error_rate / self.plan.looks, ratio.count - 1)
             spread = max(ratio.deviation, FLOOR) * math.sqrt(1 + 1 / ratio.count)
             # What one trial has shown, another may: a start that compiles is seldom and far from normal.
-            found[start, chunk] = max(ratio.mean + t * math.hypot(spread, noise), ratio.largest)
+            at_best_s = work[chunk == _PROBE] / self.best.value
+            late_s = at_best_s * self._delays[start, chunk].ramp_up + SLACK * self._delays[start, chunk].longest_s
+            shown = max(ratio.largest, math.log(late_s / at_best_s))
+            found[start, chunk] = max(ratio.mean + t * math.hypot(spread, noise), shown)
         return found
 
     @property
@@ -155,3 +183,8 @@ class EarlyStop:
             ratio=ratio.mean,
             fixed=math.hypot(self.best.noise(self._deviation), ratio.deviation * math.sqrt(1 + 1 / ratio.count)),
         )
+
+
+def _options(parameters: Mapping[str, Scalar]) -> set[tuple[str, str]]:
+    """The options chosen. Numbers of ranges aren't among them: hardly two trials have the same."""
+    return {(name, value) for name, value in parameters.items() if isinstance(value, str)}

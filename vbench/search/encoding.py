@@ -110,11 +110,11 @@ class Encoding:
         drawn = np.column_stack([_draw(one.domain, count, rng) for one in self.dimensions])
         return self._settled(drawn)
 
-    def neighbours(self, row: Matrix, rng: np.random.Generator, *, per_range: int = 6) -> Matrix:
-        """Rows that differ from this one in one parameter; one that begins to apply is drawn at random."""
-        made = list(self._changed(row, rng, per_range))
+    def neighbours(self, rows: Matrix, rng: np.random.Generator, *, per_range: int = 6) -> Matrix:
+        """Rows that differ from one of these in one parameter; one that begins to apply is drawn at random."""
+        made = [changed for row in rows for changed in self._changed(row, rng, per_range)]
         if not made:
-            return np.empty((0, row.size))
+            return np.empty((0, rows.shape[1]))
         rows = np.array(made)
         fill = self.sampled(len(rows), rng)
         anew = np.column_stack([_draw(one.domain, len(rows), rng) for one in self.dimensions])
@@ -145,17 +145,20 @@ class Encoding:
 
     def squared_distances(self, rows: Matrix, others: Matrix) -> Matrix:
         """By parameter, shape (parameters, rows, others). 1 between options; numbers by their scaled difference."""
-        found = np.empty((len(self.dimensions), len(rows), len(others)))
-        for index, one in enumerate(self.dimensions):
-            left, right = rows[:, index], others[:, index]
-            if not one.is_ordered:
-                filled_left, filled_right = np.nan_to_num(left, nan=-1.0), np.nan_to_num(right, nan=-1.0)
-                found[index] = filled_left[:, None] != filled_right[None, :]
-                continue
-            left_at, right_at = (np.nan_to_num(one.scaled(column), nan=0.5) for column in (left, right))
-            found[index] = (left_at[:, None] - right_at[None, :]) ** 2
-            if one.parent is not None:
-                found[index] += _INACTIVE_DISTANCE * (np.isnan(left)[:, None] != np.isnan(right)[None, :])
+        columns = range(len(self.dimensions))
+        return np.stack([self.squared_distance(index, rows[:, index], others[:, index]) for index in columns])
+
+    def squared_distance(self, index: int, left: Matrix, right: Matrix) -> Matrix:
+        """Along one parameter, between two columns of its numbers."""
+        one = self.dimensions[index]
+        if not one.is_ordered:
+            filled_left, filled_right = np.nan_to_num(left, nan=-1.0), np.nan_to_num(right, nan=-1.0)
+            unlike: Matrix = (filled_left[:, None] != filled_right[None, :]).astype(float)
+            return unlike
+        left_at, right_at = (np.nan_to_num(one.scaled(column), nan=0.5) for column in (left, right))
+        found: Matrix = (left_at[:, None] - right_at[None, :]) ** 2
+        if one.parent is not None:
+            found += _INACTIVE_DISTANCE * (np.isnan(left)[:, None] != np.isnan(right)[None, :])
         return found
 
 

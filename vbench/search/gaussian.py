@@ -19,10 +19,11 @@ import numpy as np
 
 from vbench.search.encoding import Encoding, Matrix
 
-_LEVEL_VARIANCE = 9.0  # of a run's own level, in units of the data's variance
+LEVEL_VARIANCE = 9.0  # of a run's own level, in units of the data's variance
 _OPTION_CORRELATION = 0.1
 _SQRT5 = math.sqrt(5.0)
 _STEPS = 25
+_BLOCK = 8192  # numbers: 64 KiB, which malloc takes from what it has
 _LARGEST_MOVE = 1.5  # of a log hyperparameter in one step
 
 
@@ -83,6 +84,40 @@ class Kernel:
         interaction = math.exp(theta[-2])
         covariance: Matrix = main * (1 - interaction) + interaction * (np.prod(1 + parts, axis=0) - 1)
         return covariance
+
+    def between(self, theta: Matrix, rows: Matrix, others: Matrix) -> Matrix:
+        """The covariance of rows with others. A column has few different numbers, so each pair of them is compared once
+        and the result looked up; a few rows at a time, as the memory for all at once is slower than the arithmetic."""
+        parts = [self._part_table(theta, index, rows, others) for index in range(self.num_effects)]
+        interaction = math.exp(theta[-2])
+        found = np.empty((len(rows), len(others)))
+        step = max(1, _BLOCK // max(1, len(others)))
+        for start in range(0, len(rows), step):
+            block = found[start : start + step]
+            block[:], product = 0.0, np.ones_like(block)
+            for table, places in parts:
+                part = table[places[start : start + step]]
+                block += part
+                part += 1.0
+                product *= part
+            product -= 1.0
+            product *= interaction
+            block *= 1 - interaction
+            block += product
+        return found
+
+    def _part_table(self, theta: Matrix, index: int, rows: Matrix, others: Matrix) -> tuple[Matrix, Matrix]:
+        """One parameter's part of the covariance: of each different number among rows with others, and the places of
+        rows in it."""
+        left, left_at = np.unique(rows[:, index], return_inverse=True)
+        right, right_at = np.unique(others[:, index], return_inverse=True)
+        squared = self.encoding.squared_distance(index, left, right)
+        if self.encoding.dimensions[index].is_ordered:
+            scaled = _SQRT5 * np.sqrt(squared) / math.exp(theta[self.num_effects + self.ordered.index(index)])
+            alike = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
+        else:
+            alike = np.where(squared > 0, _OPTION_CORRELATION, 1.0)
+        return (math.exp(theta[index]) * alike)[:, right_at], left_at
 
     def derivatives(self, theta: Matrix, squared: Matrix) -> tuple[Matrix, Matrix]:
         """The covariance, and its derivative by each log hyperparameter but the noise."""
@@ -155,9 +190,9 @@ def _density(
 ) -> tuple[float, Matrix]:
     """Minus the log posterior density, and its derivative."""
     covariance, slopes = kernel.derivatives(theta, squared)
-    common = _common_noise(kernel, theta, scale)
+    common = common_noise(kernel, theta, scale)
     size = len(values)
-    whole = covariance + _levels(data.run, data.run) + np.diag(common + data.noise / scale**2)
+    whole = covariance + levels(data.run, data.run) + np.diag(common + data.noise / scale**2)
     try:
         factor = np.linalg.cholesky(whole)
     except np.linalg.LinAlgError:
@@ -175,67 +210,23 @@ def _density(
     return density, slope + off / kernel.width
 
 
-def _common_noise(kernel: Kernel, theta: Matrix, scale: float) -> float:
+def common_noise(kernel: Kernel, theta: Matrix, scale: float) -> float:
+    """The variance of any measurement, in squares of `scale`."""
     prior = kernel.prior
     return float((prior.least_noise**2 + (prior.noise * math.exp(theta[-1])) ** 2) / scale**2)
 
 
-def _levels(run: Matrix, others: Matrix) -> Matrix:
-    levels: Matrix = _LEVEL_VARIANCE * (run[:, None] == others[None, :])
-    return levels
+def levels(run: Matrix, others: Matrix) -> Matrix:
+    """What two values have in common by being of one run."""
+    shared: Matrix = LEVEL_VARIANCE * (run[:, None] == others[None, :])
+    return shared
 
 
 def standardised(data: Data) -> tuple[Matrix, float]:
-    """The values about their run's mean and over their common spread, and that spread (at least 2 %)."""
+    """The values about their run's mean and over their common spread, and that spread: at least 20 %, as those that
+    were let run to their end lie closer together than the space does."""
     values = data.values.copy()
     for run in np.unique(data.run):
         values[data.run == run] -= data.values[data.run == run].mean()
-    spread = max(0.02, float(np.sqrt(np.mean(values**2)))) if len(values) else 1.0
+    spread = max(0.2, float(np.sqrt(np.mean(values**2)))) if len(values) else 1.0
     return values / spread, spread
-
-
-class Posterior:
-    """What is known after the data: mean and variance anywhere in the space, in the values' own unit."""
-
-    def __init__(self, kernel: Kernel, theta: Matrix, data: Data) -> None:
-        self._kernel, self._theta, self._data = kernel, theta, data
-        values, self._scale = standardised(data)
-        mine = data.values[data.run == 0]
-        self._level = float(mine.mean()) if len(mine) else 0.0
-        squared = kernel.encoding.squared_distances(data.rows, data.rows)
-        whole = kernel.covariance(theta, squared) + _levels(data.run, data.run)
-        whole += np.diag(_common_noise(kernel, theta, self._scale) + data.noise / self._scale**2)
-        self._inverse = np.linalg.inv(whole)
-        self._inverse = (self._inverse + self._inverse.T) / 2
-        self._weights = self._inverse @ values
-        self._values = values
-
-    def at(self, rows: Matrix) -> tuple[Matrix, Matrix]:
-        """Mean and standard deviation of the true values there."""
-        across = self._across(rows)
-        mean = across @ self._weights
-        alone = self._alone()
-        variance = alone - np.einsum("ij,ij->i", across @ self._inverse, across)
-        deviation = np.sqrt(np.maximum(variance, 1e-10)) * self._scale
-        return self._level + mean * self._scale, deviation
-
-    def covariance(self, rows: Matrix, others: Matrix) -> Matrix:
-        """Between the true values at two sets of rows, given the data; in squares of the values' unit."""
-        squared = self._kernel.encoding.squared_distances(rows, others)
-        before = self._kernel.covariance(self._theta, squared) + _LEVEL_VARIANCE
-        after: Matrix = before - self._across(rows) @ self._inverse @ self._across(others).T
-        return after * self._scale**2
-
-    def left_out(self) -> tuple[Matrix, Matrix]:
-        """Mean and standard deviation of each value as the others foretell it (Rasmussen & Williams, 5.12)."""
-        variance = 1 / np.maximum(np.diag(self._inverse), 1e-12)
-        off = self._weights * variance * self._scale
-        return self._data.values - off, np.sqrt(variance) * self._scale
-
-    def _across(self, rows: Matrix) -> Matrix:
-        squared = self._kernel.encoding.squared_distances(rows, self._data.rows)
-        return self._kernel.covariance(self._theta, squared) + _levels(np.zeros(len(rows)), self._data.run)
-
-    def _alone(self) -> float:
-        same = np.zeros((self._kernel.num_effects, 1, 1))
-        return float(self._kernel.covariance(self._theta, same)[0, 0]) + _LEVEL_VARIANCE

@@ -33,6 +33,15 @@ def make_searcher(spec: SweepSpec) -> Searcher:
     )  # fmt: skip
 
 
+def check_method(spec: SweepSpec) -> None:
+    """Raise what `make_searcher` would of a method that can't be had here, before anything is made."""
+    method = method_of(spec)
+    if method not in ("grid", "surrogate"):
+        from vbench.search.optuna_samplers import check
+
+        check(method, spec.parameters, (spec.objective, *spec.more_objectives))
+
+
 def method_of(spec: SweepSpec) -> SearchMethod:
     """The method that `auto` stands for: a grid where the trials cover the whole space, else the surrogate."""
     if spec.search.method != "auto":
@@ -49,8 +58,7 @@ def planned_trials(spec: SweepSpec) -> int:
     wanted = spec.search.trials
     if wanted is None:
         wanted = has_baseline + (size if spec.search.method == "grid" and size is not None else DEFAULT_TRIALS)
-    # A baseline may lie within the space or outside it; at most one more than the points there are.
-    return wanted if size is None else min(wanted, size + has_baseline)
+    return wanted if size is None else min(wanted, size + _baseline_beside(spec))
 
 
 def _baseline_beside(spec: SweepSpec) -> int:

@@ -5,6 +5,7 @@ Made of the records alone: the study is a copy, the records stay what counts.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ from vbench.spec.space import walk
 from vbench.spec.types import Choice, Domain, Objective, Parameter, Scalar
 from vbench.units import MIB
 
+_PASSWORD = re.compile(r"(://[^:/@]*:).*@")
+
 
 def export_study(
     records: Sequence[TrialRecord], parameters: Sequence[Parameter], objectives: Sequence[Objective], url: str,
@@ -37,7 +40,9 @@ def export_study(
     storage = _storage(url)
     if name in optuna.get_all_study_names(storage):
         if not replace:
-            raise UsageError(f"there is a study {name!r} in {url}: add --replace, or give another name with --study")
+            raise UsageError(
+                f"there is a study {name!r} in {shown_url(url)}: add --replace, or give another name with --study"
+            )
         optuna.delete_study(study_name=name, storage=storage)
     study = optuna.create_study(
         storage=storage, study_name=name, directions=[objective.direction for objective in objectives]
@@ -53,16 +58,30 @@ def export_study(
     return len(ordered)
 
 
+def shown_url(url: str) -> str:
+    """The URL as it may be printed: without its password."""
+    return _PASSWORD.sub(r"\1***@", url)
+
+
 def _storage(url: str) -> optuna.storages.RDBStorage:
+    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+    shown, hint = shown_url(url), "write sqlite:///FILE, e.g. sqlite:///study.db"
     try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+            raise UsageError(f"{shown} is a database in memory, which is gone when the command ends: {hint}")
         return optuna.storages.RDBStorage(url)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        hint = "write sqlite:///FILE, e.g. sqlite:///study.db"
-        raise UsageError(f"{url!r} is no database that can be opened ({hint}): {error}") from error
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise UsageError(f"{shown!r} is no database that can be opened ({hint}): {error}") from error
+    except ImportError as error:
+        driver = getattr(error.__cause__, "name", None) or getattr(error.__context__, "name", None) or "its driver"
+        raise UsageError(
+            f"{shown} needs a Python package that isn't there ({driver}): install it, or {hint}"
+        ) from error
     except SQLAlchemyError as error:
-        raise StoreError(f"{url} can't be opened as a database: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"{shown} can't be opened as a database: {str(error).splitlines()[0]}") from error
 
 
 def _trial(

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
@@ -30,7 +32,7 @@ from vbench.search.optuna_space import as_scalar, constraints_of, distribution_o
 from vbench.spec.space import Point, count_points, enumerate_points, point_of, walk
 from vbench.spec.types import Domain, Objective, Parameter, Scalar, SearchMethod
 
-_MAX_DRAWS = 50  # of points that aren't allowed (mostly repeats), before one is picked from what is left
+_MAX_DRAWS = 12  # of points that aren't allowed (mostly repeats), before one is picked from what is left
 _MAX_DRAWS_WHERE_SLOW = 4  # where a draw is a fit of a second, or the next repeat is as likely as this one
 _MAX_ENUMERATED = 100_000
 _QMC_BLOCK = 1 << 16  # a repeat goes on so far along the sequence
@@ -58,14 +60,17 @@ class OptunaSearch:
         self._every_distribution = {one.name: distribution_of(one.domain) for one in Encoding(parameters).dimensions}
 
     def ask(self, asking: Asking) -> Point | None:
-        """A point that is allowed; one picked at random from the rest when the sampler keeps repeating itself."""
+        """A point that is allowed; one of the rest that is most like what the sampler drew, when it keeps repeating
+        itself."""
         study = self._study_with(asking.running)
+        drawn = []
         for draw in range(_MAX_DRAWS_WHERE_SLOW if self._method in (*_MODELS, "qmc") else _MAX_DRAWS):
             sampler = self._sampler(_mix(self._seed, asking.number, draw), asking.number + draw * _QMC_BLOCK)
             point = self._draw(study, sampler)
             if asking.is_allowed(point):
                 return point
-        return self._pick_from_rest(asking.number, asking.is_allowed)
+            drawn.append(point)
+        return self._pick_from_rest(asking.number, asking.is_allowed, drawn)
 
     def tell(self, record: TrialRecord) -> None:
         """Add the record to the study; one whose parameters aren't a point of this space teaches nothing."""
@@ -164,11 +169,20 @@ class OptunaSearch:
         # wouldn't be asked.
         self._draw(study, self._sampler(_mix(self._seed, self._num_told, -2), 0))
 
-    def _pick_from_rest(self, number: int, is_allowed: IsAllowed) -> Point | None:
+    def _pick_from_rest(self, number: int, is_allowed: IsAllowed, drawn: Sequence[Point]) -> Point | None:
+        """The allowed point whose values the sampler drew most often; among equals, one at random."""
         if count_points(self._parameters, limit=_MAX_ENUMERATED) is None:
             return None
         rest = [point for point in islice(enumerate_points(self._parameters), _MAX_ENUMERATED) if is_allowed(point)]
-        return random.Random(_mix(self._seed, number, _MAX_DRAWS)).choice(rest) if rest else None
+        drawn_often = Counter(item for point in drawn for item in point.parameters.items())
+
+        def liked(point: Point) -> float:
+            # A mean over the point's own parameters, as conditional ones make some points longer than others.
+            logs = [math.log(0.5 + drawn_often[item]) for item in point.parameters.items()]
+            return math.fsum(logs) / max(1, len(logs))
+
+        random.Random(_mix(self._seed, number, _MAX_DRAWS)).shuffle(rest)
+        return max(rest, key=liked, default=None)
 
 
 def _looked_at_anew(study: optuna.Study) -> optuna.Study:

@@ -15,7 +15,8 @@ import numpy as np
 from vbench.records.record import TrialRecord
 from vbench.search.acquisition import log_expected_improvement
 from vbench.search.base import Asking
-from vbench.search.beliefs import Cost, Feasibility, Value
+from vbench.search.beliefs import Cost, Feasibility, Fits, Value
+from vbench.search.blas import use_one_thread
 from vbench.search.candidates import Candidates
 from vbench.search.encoding import Encoding, Matrix
 from vbench.search.observations import Observation, Observations, observe
@@ -34,12 +35,14 @@ class SurrogateSearch:
     """Any space; one objective or several. What `ask` costs has a bound, however many trials were told."""
 
     def __init__(self, parameters: Sequence[Parameter], objectives: Sequence[Objective], seed: int) -> None:
+        use_one_thread()
         self._parameters = parameters
         self._objectives = objectives
         self._seed = seed
         self._encoding = Encoding(parameters)
         self._candidates = Candidates(self._encoding)
         self._told = Observations()
+        self._fits = Fits()
         self._num_earlier_runs = 0
         self._num_start = max(_LEAST_START, min(_MOST_START, len(self._encoding.dimensions)))
         self._is_run_time = np.array(
@@ -67,7 +70,7 @@ class SurrogateSearch:
         """The allowed point of the greatest promise; None when nothing allowed is left."""
         rng = np.random.default_rng([self._seed, asking.number])
         weights = rng.dirichlet(np.ones(len(self._objectives))) if len(self._objectives) > 1 else None
-        value = Value(self._encoding, self._told, weights)
+        value = Value(self._encoding, self._told, weights, self._fits)
         running = [point_of(self._parameters, one.parameters) for one in asking.running]
         rows = [self._encoding.row(point) for point in running if point is not None]
         value.with_running(np.array(rows).reshape(len(rows), len(self._encoding.dimensions)))
@@ -81,7 +84,7 @@ class SurrogateSearch:
             mean, deviation = value.posterior.at(offered)
             # Where nothing promises anything, what is least known does, rather than what can't run.
             promise = np.logaddexp(log_expected_improvement(mean, deviation, best), np.log(_CURIOSITY * deviation))
-        promise = promise + np.log(Feasibility(self._encoding, self._told).at(offered))
+        promise = promise + np.log(Feasibility(self._encoding, self._told, self._fits).at(offered))
         promise = promise + _JITTER * rng.standard_normal(len(offered))
         promise = promise - self._log_cost(asking, offered, promise)
         ranked = offered[np.argsort(-promise, kind="stable")]

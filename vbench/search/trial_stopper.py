@@ -88,6 +88,8 @@ class TrialStopper:
     start: Start = (False, False)
     """How it is expected to begin; what the worker says goes before it."""
     restart_s: float = 0.0
+    is_new: bool = False
+    """Whether it has an option that no completed trial had, so that its engine may compile what none has shown."""
     _logs: list[float] = field(default_factory=list)
     _is_lost: bool = False  # a pass that can't be read: nothing is known of the trial any more
 
@@ -95,6 +97,8 @@ class TrialStopper:
         """Seconds of the phase after which the trial can't reach the incumbent any more; None: it always might, or the
         phase does none of its work."""
         self._begin(phase, index)
+        if self.is_new and self._is_first_pass(phase, index):
+            return None
         log_limit = self._log_bound_at_1s(phase, index)
         if log_limit is None:
             return None
@@ -113,6 +117,13 @@ class TrialStopper:
             self.start = (False, False)  # an engine that was to be reused had gone
         elif phase == "probe":
             self.start = (self.start[0], True)
+
+    def _is_first_pass(self, phase: str, index: int) -> bool:
+        """Whether it's the first that a fresh engine makes."""
+        is_reused, is_probed = self.start
+        if is_reused or index > 0 or phase == "load":
+            return False
+        return phase == "probe" or (not is_probed and (phase == "warmup" or self.plan.warmup_passes == 0))
 
     def passed(self, message: dict[str, Any]) -> None:
         """Take a pass of the trial, as the worker says it."""

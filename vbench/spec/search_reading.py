@@ -11,6 +11,8 @@ from vbench.spec.prompt_types import PromptSpec
 from vbench.spec.search_section import ObjectiveSection
 from vbench.spec.types import Objective, SearchSpec
 
+THROUGHPUTS = ("output_throughput_tok_s", "total_token_throughput_tok_s", "request_throughput_req_s")
+"""Metrics that grow as a trial takes less time: what a trial can be stopped early by."""
 Location = tuple[int | str, ...]
 Written = Callable[[Location], Location]
 """From a place of what is checked to the place in the file, where a list of objectives stands."""
@@ -70,6 +72,13 @@ def read_search(file: SweepFile, prompts: PromptSpec, others: tuple[Objective, .
         problems.add("search.prune", message, "leave it out where there are several objectives")
     if others and section.prune is None:
         values["prune"] = False
+    is_throughput = file.objective.maximize in THROUGHPUTS
+    if section.prune and not others and not is_throughput:
+        message = "only a throughput that is maximized shows before the end of a trial that it can't catch the best"
+        problems.add("search.prune", message, "leave it out")
+    if section.finalists == 1:
+        message = "one finalist alone has nothing to be compared with"
+        problems.add("search.finalists", message, "write 0 for none, or 2 and more")
     known = num_prompts(prompts)
     if known is not None and section.probe_prompts >= known:
         message = f"must be less than the prompts, of which there are at most {known}, got {section.probe_prompts}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from vbench.errors import SpecError
@@ -12,11 +13,14 @@ from vbench.spec.problems import Problems
 from vbench.spec.types import Parameter
 from vbench.spec.yaml_lines import read_yaml
 
+_HIDDEN = re.compile(r"(:[ \t]*)\*\*\*(?=[ \t]*(?:[,}#]|$))", re.MULTILINE)
+"""A hidden secret as runs have it: `*` begins an alias in YAML, so the whole file couldn't be read."""
+
 
 def stored_parameters(text: str, overrides: Sequence[str] = ()) -> tuple[Parameter, ...]:
     """Every parameter of the file that can be read; none where the file can't be read at all. Nothing is looked up."""
     try:
-        document = read_yaml(text, "sweep.yaml")
+        document = read_yaml(_HIDDEN.sub(r'\1"***"', text), "sweep.yaml")
     except SpecError:
         return ()
     problems = Problems(document.lines)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from vbench.analysis.remeasure import REPEATS
 from vbench.records.record import TrialRecord
 from vbench.sweep.budget import Budget
+from vbench.sweep.check_phase import CheckPhase
 from vbench.sweep.finals import Finals
 from vbench.sweep.history import key_of
 from vbench.sweep.job_maker import JobMaker
@@ -35,6 +36,8 @@ class Agenda:
         self.spec, self.history = maker.spec, maker.history
         self.arm: RandomArm | None = None
         self.finals: Finals | None = None
+        self.check: CheckPhase | None = None
+        """Set where trials are to run side by side."""
         self.notes: list[str] = []
         """What is to be said at the end."""
         self._stop: str | None = None
@@ -55,6 +58,10 @@ class Agenda:
         The planner hasn't been asked of it.
         """
         if self.search.end is None:
+            if self.check is not None and self.check.is_due and not self.search.has_pending:
+                job, is_over = self.check.next(running)
+                if not is_over:
+                    return job
             job = self.search.next(running)
             if job is not None:
                 return job
@@ -67,8 +74,17 @@ class Agenda:
                 return job
         return self._next_final(running)
 
+    def noted(self, job: Job, record: TrialRecord) -> TrialRecord:
+        """A job's record before it is written, with what the check of trials side by side says of it."""
+        if self.check is None or self.check.is_decided:
+            return record
+        record = self.check.ended(job, record)
+        if self.check.finding is not None:
+            self.notes.append(self.check.finding.note)
+        return record
+
     def ended(self, job: Job, record: TrialRecord) -> None:
-        """A job has its record; refused ones too."""
+        """A job's record is on the disk; refused ones too."""
         if job.origin == "random" and self.arm is not None:
             self.arm.ran(record.trial, record.duration_s)
             self.history.standing.random_s = self.arm.spent_s

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vbench.analysis.remeasure import REPEATS
 from vbench.execution.most_tokens import most_tokens
 from vbench.execution.stopping import Stopper
-from vbench.execution.trials import TrialRunner
 from vbench.records.record import Origin, TrialRecord
 from vbench.search.base import keeps_parameter_constraints
 from vbench.search.early_stop import EarlyStop
 from vbench.search.trial_stopper import Plan
 from vbench.spec.calling import RUN_TIME_SECTIONS
 from vbench.spec.config import baseline_point, effective_config, engine_key
-from vbench.spec.space import Point, point_of
+from vbench.spec.space import Point, point_of, recorded_parameters
 from vbench.spec.types import Choice, Domain, Range, SweepSpec
 from vbench.sweep.history import History, key_of
-from vbench.sweep.jobs import Job
+from vbench.sweep.jobs import Executor, Job
 from vbench.sweep.ledger import gpus_of
 from vbench.sweep.planning import refused_record
 from vbench.sweep.prepared import Prepared
+
+_NAMES_GPUS = "environment.CUDA_VISIBLE_DEVICES"
 
 
 class JobMaker:
@@ -30,28 +32,29 @@ class JobMaker:
         self.prepared, self.spec, self.history, self.early_stop = prepared, prepared.spec, history, early_stop
         self.baseline = baseline_point(self.spec)
         self.keeps_engines = self.spec.search.reuse_engine and asks_differently(self.spec)
-        self.runner: TrialRunner | None = None
+        self.executor: Executor | None = None
         """Set once this session starts its first trial."""
+        self.is_beside = False
+        """Whether trials run side by side, where nothing speaks against it."""
         self.cut_short: set[int] = set()
         """Numbers of trials that ran when an earlier session was killed."""
 
     @property
-    def live_key(self) -> str | None:
-        """`engine_key` of the engine that is alive and could serve the next trial; None where there is none, or where
-        none may be shared."""
-        return self.runner.live_key if self.keeps_engines and self.runner is not None else None
+    def live_keys(self) -> frozenset[str]:
+        """`engine_key` of each engine that is alive and could serve the next trial; none where none may be shared."""
+        return frozenset(self.executor.live_keys if self.keeps_engines and self.executor is not None else ())
 
     @property
-    def asked_key(self) -> str | None:
-        """As `live_key`, for the search. At the start of a session that of the engine which would be alive, had the
+    def asked_keys(self) -> frozenset[str]:
+        """As `live_keys`, for the search. At the start of a session that of the engine which would be alive, had the
         last session not ended: so the search is asked what it would have been asked then."""
-        if self.runner is not None or not self.keeps_engines:
-            return self.live_key
+        if self.executor is not None or not self.keeps_engines:
+            return self.live_keys
         last = self.history.last
-        if last is None or not last.outcome.is_measured or last.origin == "final":
-            return None
+        if last is None or not last.outcome.is_measured or last.origin in REPEATS:
+            return frozenset()
         point = self.point_of(last)
-        return None if point is None else engine_key(self.spec, point.settings)
+        return frozenset() if point is None else frozenset((engine_key(self.spec, point.settings),))
 
     def next_number(self, running: Sequence[Job]) -> int:
         """Of a new trial: above all that have a record or run, but first those that were cut short beside others."""
@@ -66,7 +69,7 @@ class JobMaker:
             number=number, point=point, origin=origin, repeat_of=repeat_of,
             gpus=1 if self.prepared.target.is_cpu else gpus_of(config),
             stopper=self._stopper(point, config) if origin == "search" else None,
-            is_kept=self.keeps_engines and origin != "final",
+            is_kept=self.keeps_engines and origin not in REPEATS, is_alone=self._is_alone(point, config, origin),
             has_probe=origin in ("baseline", "search") and self.early_stop is not None and self.early_stop.wants_probe,
         )  # fmt: skip
 
@@ -102,13 +105,20 @@ class JobMaker:
             return True  # nothing is searched: the one configuration was asked for, whatever the constraints
         return keeps_parameter_constraints({**self.spec.engine_args, **point.settings}, self.spec.constraints)
 
+    def _is_alone(self, point: Point, config: Mapping[str, Any], origin: Origin) -> bool:
+        """Finals too, by which configurations are told apart that hardly differ: no place is to favour one."""
+        if origin == "final" or gpus_of(config) > 1 or _NAMES_GPUS in point.settings:
+            return True
+        return not self.is_beside and origin != "interference"
+
     def _stopper(self, point: Point, config: Mapping[str, Any]) -> Stopper | None:
         if self.early_stop is None:
             return None
-        live = self.live_key
+        live = self.live_keys
         return self.early_stop.stopper(
             most_tokens(self.prepared.prompt_set, config),
-            is_reused=live is not None and engine_key(self.spec, point.settings) == live,
+            parameters=recorded_parameters(self.spec.parameters, point),
+            is_reused=bool(live) and engine_key(self.spec, point.settings) in live,
             restart_s=self.history.mean_start_s if self.keeps_engines else 0.0,
         )
 

@@ -1,4 +1,5 @@
-"""Trials that are to be run, and what runs them: one after another here. What runs several at a time has the same face.
+"""Trials that are to be run, and what runs them: one after another here. What runs several at a time (`slots`) has the
+same face.
 
 `pending.json` names the trials that were started last; those without a record were cut short.
 """
@@ -6,10 +7,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from vbench.errors import StoreError
 from vbench.execution.runner import OnEvent
@@ -40,6 +42,10 @@ class Job:
     """Whether its engine may live on for the next one."""
     has_probe: bool = False
     """Whether it begins with a pass over a few prompts."""
+    is_alone: bool = True
+    """Whether it has the machine to itself."""
+    passes: int | None = None
+    """Timed passes, where they are others than the sweep's."""
 
     def with_plan(self, plan: Plan) -> Job:
         """The same job, planned."""
@@ -47,7 +53,8 @@ class Job:
 
 
 class Executor(Protocol):
-    """Runs jobs. Start as many as there is room for, then wait for one."""
+    """Runs jobs. Start as many as it takes, then wait for one. Used as a context manager: whatever ends it, nothing
+    that it started is left."""
 
     @property
     def running(self) -> Sequence[Job]:
@@ -57,18 +64,36 @@ class Executor(Protocol):
     def has_room(self) -> bool:
         """Whether another may be started now."""
 
+    @property
+    def live_keys(self) -> Collection[str]:
+        """`engine_key` of each engine that is alive and idle."""
+
+    def takes(self, job: Job) -> bool:
+        """Whether this one may be started now."""
+
+    def prepare(self, job: Job) -> str | None:
+        """Start the keeper of the first trial's engine; returns why trials start cold, if they do."""
+
     def start(self, job: Job) -> None:
         """Begin with a job."""
 
     def wait(self) -> tuple[Job, TrialRecord]:
         """Wait until one of those that run has ended. Raises what a trial may raise (`TrialRunner.run`)."""
 
+    def __enter__(self) -> Self:
+        """Make ready."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all that is left."""
+
 
 class Inline:
     """One job at a time, run within `wait`."""
 
-    def __init__(self, run: Callable[[Job], TrialRecord]) -> None:
-        self._run = run
+    def __init__(self, runner: TrialRunner, on_event: OnEvent) -> None:
+        self.runner, self._on_event = runner, on_event
         self._job: Job | None = None
 
     @property
@@ -81,6 +106,21 @@ class Inline:
         """Whether none runs."""
         return self._job is None
 
+    @property
+    def live_keys(self) -> Collection[str]:
+        """None or one."""
+        key = self.runner.live_key
+        return () if key is None else (key,)
+
+    def takes(self, job: Job) -> bool:  # noqa: ARG002
+        """Any, while none runs."""
+        return self.has_room
+
+    def prepare(self, job: Job) -> str | None:
+        """Start the keeper."""
+        self.runner.prepare(job.point.settings)
+        return self.runner.fork_blocker
+
     def start(self, job: Job) -> None:
         """Only noted: it runs within `wait`."""
         assert self._job is None
@@ -90,16 +130,33 @@ class Inline:
         """Run it."""
         assert self._job is not None
         job = self._job
-        record = self._run(job)
+        record = run_job(self.runner, job, self._on_event)
         self._job = None
         return job, record
+
+    def __enter__(self) -> Self:
+        self.runner.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.runner.__exit__(kind, error, trace)
 
 
 def run_job(runner: TrialRunner, job: Job, on_event: OnEvent) -> TrialRecord:
     """Run a job to its record."""
     if job.origin == "final":
         runner.release()  # each final has a start of its own: what differs from start to start is in it
-    return runner.run(job.number, job.point, job.origin, on_event, job.stopper, keep=job.is_kept, probe=job.has_probe)
+    spec = runner.spec
+    if job.passes is not None:
+        runner.spec = replace(spec, measure=replace(spec.measure, passes=job.passes, max_seconds=None))
+    try:
+        return runner.run(
+            job.number, job.point, job.origin, on_event, job.stopper, keep=job.is_kept, probe=job.has_probe
+        )
+    finally:
+        runner.spec = spec
 
 
 def write_pending(run: RunFolder, jobs: Sequence[Job]) -> None:

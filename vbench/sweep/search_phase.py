@@ -29,6 +29,11 @@ class SearchPhase:
         self._pending = read_pending(run)
         maker.cut_short = {earlier["trial"] for earlier in self._pending}
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether trials of the search that an earlier session left running may still have to be run."""
+        return any(earlier.get("origin", "search") == "search" for earlier in self._pending)
+
     def next(self, running: Sequence[Job]) -> Job | None:
         """The next job, beside those that run; None when the search has come to its end."""
         standing = self.history.standing
@@ -67,12 +72,12 @@ class SearchPhase:
         return self.maker.job(number, point, "search" if self.spec.parameters else "run")
 
     def _ask(self, number: int, running: Sequence[Job]) -> Point | None:
-        live = self.maker.asked_key
+        live = self.maker.asked_keys
         return self.searcher.ask(
             Asking(
                 number=number,
                 is_allowed=lambda point: self.maker.is_allowed(point, running),
                 running=[job.point for job in running],
-                is_cheap=None if live is None else lambda point: engine_key(self.spec, point.settings) == live,
+                is_cheap=(lambda point: engine_key(self.spec, point.settings) in live) if live else None,
             )
         )

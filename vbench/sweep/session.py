@@ -16,8 +16,6 @@ from typing import Any
 
 from vbench.errors import StoreError
 from vbench.execution import leftovers
-from vbench.execution.trial_record import Judging
-from vbench.execution.trials import TrialRunner
 from vbench.hardware.gpu_trial import Reserved
 from vbench.progress import Listener, RunInfo, RunSummary
 from vbench.records import runs
@@ -29,12 +27,15 @@ from vbench.spec.config import effective_config
 from vbench.sweep import best_file
 from vbench.sweep.agenda import Agenda
 from vbench.sweep.budget import Budget, Limits
+from vbench.sweep.check_phase import CheckPhase
+from vbench.sweep.executors import make_executor
 from vbench.sweep.history import History
 from vbench.sweep.job_maker import JobMaker, make_early_stop
-from vbench.sweep.jobs import Executor, Inline, Job, run_job, write_pending
+from vbench.sweep.jobs import Executor, Job, write_pending
 from vbench.sweep.planning import estimate_of
 from vbench.sweep.prepared import Prepared
 from vbench.sweep.search_phase import SearchPhase
+from vbench.sweep.slot_places import places_of
 
 _TOLD = ("baseline", "search", "run")
 """Origins that the search hears of: the random arm is no part of it, and repeats tell it nothing new."""
@@ -77,6 +78,12 @@ class Session:
         self.maker = JobMaker(prepared, self.history, self.early_stop)
         search = SearchPhase(self.maker, run, self.searcher, self.budget)
         self.agenda = Agenda(self.maker, search, self.budget, self._read)
+        self.places, said = places_of(self.spec, prepared.target)
+        self.notes += said
+        if self.places:
+            self._arm_check(records)
+        self._held: Job | None = None
+        """A job that waits until the machine is its own."""
         self._ending_notes: list[str] = []
         for prior in priors:
             self.searcher.tell_prior(prior)
@@ -107,13 +114,14 @@ class Session:
     def _trials(self) -> str:
         with ExitStack() as stack:
             target = self.prepared.target
-            reserved = stack.enter_context(target.holding(self._uid, self.spec.environment))
-            runner = stack.enter_context(self._make_runner(reserved or Reserved()))
-            executor: Executor = Inline(lambda job: run_job(runner, job, self.listener.trial_event))
+            reserved = stack.enter_context(target.holding(self._uid, self.spec.environment)) or Reserved()
+            executor = stack.enter_context(
+                make_executor(self.prepared, self.run, self._uid, reserved, self.places, self.listener.trial_event)
+            )
             while True:
-                job = self._next(executor.running) if executor.has_room else None
+                job = self._due(executor)
                 if job is not None:
-                    self._make_ready(runner, job)
+                    self._make_ready(executor, job)
                     self._start(executor, job)
                 elif not executor.running:
                     self.run.pending_json.unlink(missing_ok=True)
@@ -121,18 +129,17 @@ class Session:
                 else:
                     self._keep(*executor.wait())
 
-    def _make_runner(self, reserved: Reserved) -> TrialRunner:
-        prepared, target = self.prepared, self.prepared.target
-        judging = Judging(
-            hardware=prepared.hardware,
-            limit_bytes=target.limit_bytes,
-            is_cpu=target.is_cpu,
-            reserved=reserved,
-            passed=lambda config: target.passed(config, prepared.engine_version(config.get("python"))),
-        )
-        return TrialRunner(
-            self.spec, self.run, prepared.prompt_set, prepared.interpreter, self._uid, judging, others=prepared.others
-        )
+    def _due(self, executor: Executor) -> Job | None:
+        """The job that is to be started now; None when one that runs has to end first, or there is none."""
+        if not executor.has_room:
+            return None
+        job, self._held = self._held, None
+        if job is None or self.budget.may_start(job.gpus) is not None:  # while it waited a limit may have come
+            job = self._next(executor.running)
+        if job is None or executor.takes(job):
+            return job
+        self._held = job
+        return None
 
     def _next(self, running: Sequence[Job]) -> Job | None:
         """The next job that the planner lets pass; those that it refuses are recorded on the way."""
@@ -150,14 +157,14 @@ class Session:
         self.listener.trial_started(job.number, job.point, job.origin)
         self._keep(job, self.maker.refused(job))
 
-    def _make_ready(self, runner: TrialRunner, job: Job) -> None:
+    def _make_ready(self, executor: Executor, job: Job) -> None:
         """Start the engine's keeper, but not before there is something to try: importing an engine takes its time."""
-        if self.maker.runner is None:
-            self.maker.runner = runner
+        if self.maker.executor is None:
+            self.maker.executor = executor
             self.listener.engine_starting()
             start = time.monotonic()
-            runner.prepare(job.point.settings)
-            self.listener.engine_ready(runner.fork_blocker, time.monotonic() - start)
+            fork_blocker = executor.prepare(job)
+            self.listener.engine_ready(fork_blocker, time.monotonic() - start)
 
     def _start(self, executor: Executor, job: Job) -> None:
         write_pending(self.run, [*executor.running, job])
@@ -170,6 +177,7 @@ class Session:
             record = record.model_copy(update={"repeat_of": job.repeat_of})
         if job.plan is not None and record.estimate is None:
             record = record.model_copy(update={"estimate": estimate_of(job.plan)})
+        record = self.agenda.noted(job, record)
         before = self.history.best
         self.store.append(record)
         self.budget.trial_ended(record)
@@ -179,6 +187,13 @@ class Session:
         if self.history.best is not before:
             self._write_best("running")
         self.listener.trial_finished(record, self.history.best)
+
+    def _arm_check(self, records: Sequence[TrialRecord]) -> None:
+        """Trials are run side by side once it is known that they don't disturb each other."""
+        check = CheckPhase(self.maker, self.budget, len(self.places), records)
+        self.agenda.check = check
+        if check.finding is not None:
+            self.notes.append(check.finding.note)
 
     def _learn(self, record: TrialRecord, settings: Mapping[str, Any] | None) -> None:
         if settings is not None:

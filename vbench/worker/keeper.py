@@ -18,7 +18,6 @@ parent's end closes, however it died, everything is killed.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -30,13 +29,14 @@ import time
 import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
+from .adopting import LIBC, adopt_orphans, children, kill_marked
 from .engines import load_engine
 from .protocol import Channel, receive
 from .trial import run_trial
 
 _MARK = "VBENCH_KEEPER"
+_KILL_S = 2.0
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def serve(control_fd: int, engine_name: str, preload: bool) -> int:
@@ -44,7 +44,7 @@ def serve(control_fd: int, engine_name: str, preload: bool) -> int:
     control = socket.socket(fileno=control_fd)
     os.set_inheritable(control_fd, False)
     keeper = _Keeper(control)
-    adopts = _adopt_orphans()
+    adopts = adopt_orphans()
     keeper.say(dict(_ready(engine_name, preload), adopts=adopts))
     try:
         keeper.loop()
@@ -180,7 +180,7 @@ class _Keeper:
 
     def _reap_adopted(self) -> None:
         """Let go of what trials left to us, as it ends. Nobody else waits for it."""
-        for pid in _children():
+        for pid in children():
             if pid not in self.pids.values():
                 try:
                     os.waitpid(pid, os.WNOHANG)
@@ -194,49 +194,31 @@ class _Keeper:
             os.waitpid(pid, 0)
 
     def kill_all(self) -> None:
-        """Kill every process group that is left, then whatever we started that moved to a session of its own."""
+        """Kill every process group that is left, then whatever we started that moved to a session of its own: what is
+        below us comes to us as its parents end, and what can't come has our mark."""
         for pid in self.pids.values():
             try:
                 os.killpg(pid, signal.SIGKILL)
-            except ProcessLookupError:
+            except OSError:
                 pass
+        self.pids.clear()
+        deadline = time.monotonic() + _KILL_S
+        while time.monotonic() < deadline and children():
+            for pid in children():
+                try:
+                    os.kill(pid, signal.SIGKILL)  # a zombie at worst: nobody but us reaps it
+                except OSError:
+                    pass
+            self._reap_adopted()
+            time.sleep(0.001)
         marker = os.environ.get(_MARK)
         if marker:
-            _kill_marked("{}={}".format(_MARK, marker).encode())
-
-
-def _kill_marked(marker: bytes) -> None:
-    """Kill the processes that inherited our environment variable: a run's other keepers have a mark of their own."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        try:
-            with open("/proc/" + entry + "/environ", "rb") as file:
-                if marker in file.read().split(b"\0"):
-                    os.kill(int(entry), signal.SIGKILL)
-        except OSError:
-            continue  # ended meanwhile, or another user's
-
-
-def _adopt_orphans() -> bool:
-    """Become the parent of every descendant whose own has ended (prctl(2)); False where the kernel can't do it."""
-    return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-
-
-def _children() -> List[int]:
-    found: List[int] = []
-    try:
-        for task in os.listdir("/proc/self/task"):
-            with open("/proc/self/task/" + task + "/children", "rb") as file:
-                found += map(int, file.read().split())
-    except OSError:
-        pass  # a kernel that doesn't say: they stay zombies until we end
-    return found
+            kill_marked("{}={}".format(_MARK, marker).encode())
 
 
 def die_with_parent(parent_pid: int) -> None:
     """Ask the kernel for SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG); it may have died already."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(1)
 
