@@ -158,3 +158,9 @@ class TestTheCommand:
         done = vbench("sweep", vbench.write(SMALL), *words, check=2)
         assert says in " ".join(done.stderr.split())
         assert not (vbench.folder / "results").exists()
+
+    def test_nor_does_a_method_that_cannot_search_this_leave_a_run(self, vbench: Vbench) -> None:
+        choices = BASE + "parameters: {max_num_seqs: [1, 2], block_size: [16, 32]}\n"
+        done = vbench("sweep", vbench.write(choices), "--method", "cmaes", check=2)
+        assert "cmaes searches ranges" in done.stderr
+        assert not (vbench.folder / "results").exists()

@@ -17,10 +17,11 @@ import pytest
 from tests.execution.bench import wait_until
 from vbench.errors import MachineError
 from vbench.execution import leftovers, trial_record
+from vbench.execution.engine_log import log_tail
 from vbench.execution.interpreters import find_interpreter
 from vbench.execution.runner import OnEvent, RawTrial
 from vbench.execution.trial_record import Judging
-from vbench.execution.trials import TrialRunner, log_tail
+from vbench.execution.trials import TrialRunner
 from vbench.outcome import Outcome
 from vbench.prompts.prompt_set import load_prompt_set, write_jsonl
 from vbench.records.record import TrialRecord

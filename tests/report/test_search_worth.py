@@ -40,9 +40,9 @@ def test_an_arm_that_ran_nothing_of_its_own_compares_nothing(tmp_path: Path) -> 
     (sentence,) = section.worth
     assert sentence.startswith("The random arm drew nothing but what the search had measured")
     assert ("Random arm", "1 trial, 26s, 1 of them measured by the search already") in cells(section.facts)
-    build_report(run, tmp_path / "report")
-    for name in ("report.md", "report.html"):
-        assert sentence in (tmp_path / "report" / name).read_text()  # though there is nothing to draw
+    files = build_report(run, tmp_path / "reports")
+    for path in (files.markdown, files.html):
+        assert sentence in path.read_text()  # though there is nothing to draw
 
 
 def test_finals_that_were_cut_short_are_said_to_be(tmp_path: Path) -> None:

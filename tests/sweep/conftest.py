@@ -15,7 +15,7 @@ from vbench.records.runs import RunFolder
 from vbench.spec.loader import parse_spec
 from vbench.spec.space import Point
 from vbench.sweep.prepared import prepare
-from vbench.sweep.session import SweepResult
+from vbench.sweep.result import SweepResult
 from vbench.sweep.start import run_sweep
 
 

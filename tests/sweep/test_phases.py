@@ -12,7 +12,7 @@ from vbench.analysis import ranking
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.sweep import agenda, search_phase
-from vbench.sweep.session import SweepResult
+from vbench.sweep.result import SweepResult
 
 # Passes of one trial take 0.634 and 1.347 of their time: whatever lies within a factor of 2 overlaps.
 NOISY = """\

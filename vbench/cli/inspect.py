@@ -176,7 +176,7 @@ def _no_such_trial(folder: RunFolder, trial: int, there: Sequence[int]) -> str:
 
 
 def _print_log(log: Path, num_lines: int) -> None:
-    from vbench.execution.trials import log_tail
+    from vbench.execution.engine_log import log_tail
     from vbench.report.text import printable
 
     lines = log_tail(log, num_lines)

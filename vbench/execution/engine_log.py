@@ -57,3 +57,8 @@ def facts_in(text: str) -> dict[str, Any]:
         if found:
             facts[name] = _CONVERT[kind](found[-1])
     return facts
+
+
+def log_tail(path: Path, num_lines: int = 20) -> list[str]:
+    """The last lines of a trial's log."""
+    return read_log(path).splitlines()[-num_lines:]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from vbench.errors import MachineError
 from vbench.execution import leftovers
-from vbench.execution.engine_log import read_log
 from vbench.execution.interpreters import Interpreter
 from vbench.execution.keeper_client import Keeper, KeeperGone
 from vbench.execution.keepers import Keepers
@@ -260,8 +258,3 @@ def _after(first: TrialRecord, second: TrialRecord) -> TrialRecord:
 
 def _reason(record: TrialRecord) -> str:
     return record.failure.failure_class if record.failure else "no reason given"
-
-
-def log_tail(path: Path, num_lines: int = 20) -> list[str]:
-    """The last lines of a trial's log."""
-    return read_log(path).splitlines()[-num_lines:]

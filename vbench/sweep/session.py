@@ -9,9 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from vbench.errors import StoreError
@@ -34,26 +32,13 @@ from vbench.sweep.job_maker import JobMaker, make_early_stop
 from vbench.sweep.jobs import Executor, Job, write_pending
 from vbench.sweep.planning import estimate_of
 from vbench.sweep.prepared import Prepared
+from vbench.sweep.result import SweepResult
 from vbench.sweep.search_phase import SearchPhase
 from vbench.sweep.slot_places import places_of
 
 _TOLD = ("baseline", "search", "run")
 """Origins that the search hears of: the random arm is no part of it, and repeats tell it nothing new."""
 _TRIED = (*_TOLD, "random")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepResult:
-    """What a sweep left. `best` is None when no trial completed within its constraints."""
-
-    run: RunFolder
-    status: str
-    best: TrialRecord | None
-
-    @cached_property
-    def records(self) -> Sequence[TrialRecord]:
-        """Of the whole run, read from the disk."""
-        return RecordStore(self.run.trials_jsonl).read().records
 
 
 class Session:

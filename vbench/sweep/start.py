@@ -21,7 +21,8 @@ from vbench.spec.config import displayed_path
 from vbench.spec.digest import spec_digest
 from vbench.sweep.limits import Limits
 from vbench.sweep.prepared import Prepared
-from vbench.sweep.session import Session, SweepResult
+from vbench.sweep.result import SweepResult
+from vbench.sweep.session import Session
 from vbench.sweep.target import target_facts
 from vbench.sweep.warm_start import priors as warm_start_of
 
