@@ -53,6 +53,8 @@ class Standing:
     trials_s: float = 0.0
     num_timed: int = 0
     """Trials behind `trials_s`: those that were started."""
+    at_once: int = 1
+    """Trials of the search that run side by side."""
     limit_s: Callable[[], float | None] = lambda: None
     """Seconds until a budget ends the run; None: none does."""
 
@@ -86,7 +88,7 @@ class Standing:
         if not self.num_timed:
             return None
         mean_s = self.trials_s / self.num_timed
-        searching_s = max(0, self.planned - self.done) * mean_s if self.phase == "search" else 0.0
+        searching_s = max(0, self.planned - self.done) * mean_s / self.at_once if self.phase == "search" else 0.0
         left_s = searching_s + self._after_s(searching_s, mean_s)
         left_s -= min(running_s, mean_s, left_s)
         limit_s = self.limit_s()

@@ -65,7 +65,7 @@ def test_a_history_counts_and_forgets() -> None:
     assert history.baseline_trial == 0
 
 
-def test_with_finals_the_best_is_a_finalist_whatever_led_before() -> None:
+def test_with_finals_the_best_is_a_finalist_but_for_what_came_later_and_is_clear_of_them() -> None:
     originals = [make_record(0, [90.0, 110.0]), make_record(1, [100.0, 120.0]), make_record(2, [50.0, 60.0])]
     finals = [
         make_record(3, [100.0, 101.0], origin="final", repeat_of=1),
@@ -82,8 +82,10 @@ def test_with_finals_the_best_is_a_finalist_whatever_led_before() -> None:
         assert history.best is not None
         assert history.best.trial == 0
         assert history.standing.done == 3
-        history.add(make_record(5, [500.0, 501.0]))  # not measured again yet
+        history.add(make_record(5, [104.5, 106.0]))  # not measured again yet, and not clear of the best
         assert history.best.trial == 0
+        history.add(make_record(6, [500.0, 501.0]))
+        assert history.best.trial == 6
 
 
 def test_a_run_is_not_cut_down_by_asking_for_fewer() -> None:

@@ -137,7 +137,8 @@ class PlainListener:
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Its result, and whether it leads."""
-        is_best = best is not None and best.trial in (record.trial, record.repeat_of)
+        measured = record.repeat_of if record.origin == "final" else record.trial
+        is_best = best is not None and best.trial == measured
         self._say(f"    {describe_result(record, self.info.spec.objective)}{'  ← best so far' if is_best else ''}")
         for warning in record.warnings:
             self._say(f"    warning: {warning}")

@@ -89,7 +89,8 @@ class LiveListener:
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Leave one line in the scrollback."""
-        is_best = best is not None and best.trial in (record.trial, record.repeat_of)
+        measured = record.repeat_of if record.origin == "final" else record.trial
+        is_best = best is not None and best.trial == measured
         self._best, self._trial = best, None
         result = describe_result(record, self._info.spec.objective, has_evidence=False)
         if record.warnings:

@@ -19,6 +19,8 @@ _FIT_EACH_UNTIL = 12
 _FIT_GROWTH = 1.1
 _DOUBT = 0.1  # of a forecast that nothing there runs, over the square of what has failed: edges aren't smooth
 _VALUE = Prior()
+_FAILED_OFTEN = 4
+_OPTION_DOUBT = 1e-4  # of an option that failed so often and never ran, once more for each time that it fails again
 _COST = Prior(effect=-2.5, interaction=-2.5, noise=0.1)
 _RUNS = Prior(noise=0.1, least_noise=0.05)
 _KEEPS = Prior(noise=0.02, least_noise=0.01)
@@ -139,6 +141,7 @@ class Feasibility:
 
     def __init__(self, encoding: Encoding, told: Observations, fits: Fits) -> None:
         self._parts: list[tuple[Posterior, float]] = []
+        self._failing = _always_failing(told)
         self._add("runs", Kernel(encoding, _RUNS), told.labelled, told.labels.all[:, 0], fits)
         self._add("keeps", Kernel(encoding, _KEEPS), told.constrained, told.kept.all[:, 0], fits)
 
@@ -166,7 +169,16 @@ class Feasibility:
         for part, least in self._parts:
             mean, deviation = part.at(rows)
             probability *= np.clip(below(mean / deviation), least, 1.0)
+        for (column, number), failed in self._failing.items():
+            probability[rows[:, column] == number] *= _OPTION_DOUBT ** (failed - _FAILED_OFTEN + 1)
         return probability
+
+
+def _always_failing(told: Observations) -> dict[tuple[int, float], int]:
+    """Options and numbers that never ran, by column, and how often they failed: what the engine can't do, or what never
+    fits, needn't be tried with every other setting."""
+    often = {place: failed for place, failed in told.failed.items() if failed >= _FAILED_OFTEN}
+    return {place: failed for place, failed in often.items() if not told.ran[place]}
 
 
 class Cost:

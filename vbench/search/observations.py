@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -144,6 +145,10 @@ class Observations:
     ramp_ups: Column = field(default_factory=lambda: Column(3))
     """After each of the valued: over the trials of this run that completed, the number, mean and standard deviation of
     the logarithm of value ÷ warm-up's rate."""
+    ran: Counter[tuple[int, float]] = field(default_factory=Counter)
+    """By column and number in it, how many of the labelled ran."""
+    failed: Counter[tuple[int, float]] = field(default_factory=Counter)
+    """And how many couldn't."""
     _ramp_up: Spread = field(default_factory=Spread)
     _scores: Column | None = None
 
@@ -161,6 +166,8 @@ class Observations:
         if one.can_run is not None:
             self.labelled.append(one)
             self.labels.add((1.0 if one.can_run else -1.0,))
+            places = [(column, float(number)) for column, number in enumerate(one.row) if not math.isnan(number)]
+            (self.ran if one.can_run else self.failed).update(places)
         if one.violation is not None:
             self.constrained.append(one)
             self.kept.add((-math.tanh(4 * one.violation),))

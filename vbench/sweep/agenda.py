@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from vbench.analysis import ranking
 from vbench.analysis.remeasure import REPEATS
 from vbench.records.record import TrialRecord
 from vbench.sweep.budget import Budget
@@ -90,6 +91,8 @@ class Agenda:
             self.history.standing.random_s = self.arm.spent_s
         elif job.origin == "final":
             self.history.standing.finals_done += 1
+            if self.history.best is None:  # no finalist may be ranked any more: another trial is the best
+                self.history.best = ranking.best(self.read(), self.spec.objective)
 
     def is_complete(self, records: Sequence[TrialRecord]) -> bool:
         """Whether nothing is left to do for a run that has these records."""

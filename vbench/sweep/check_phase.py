@@ -93,3 +93,4 @@ class CheckPhase:
     def _decide(self) -> None:
         self._known = known(self._records, self.maker.spec.objective, self.places)
         self.maker.is_beside = self.finding is not None and self.finding.decision == "undisturbed"
+        self.maker.history.standing.at_once = self.places if self.maker.is_beside else 1

@@ -46,12 +46,22 @@ class Finals:
 def finalists(records: Sequence[TrialRecord], objective: Objective, most: int) -> list[TrialRecord]:
     """The best and those that its passes can't tell from it, best first; empty where it stands alone.
 
-    With a single timed pass no spread is known: then the first few are.
+    With a single timed pass no spread is known: then the first few are. Of a run that went on after its finals, those
+    stand with their finals already; what came since stands beside them as it was measured.
     """
-    order = ranking.ranked([one for one in records if one.origin not in REPEATS], objective)
+    order = _candidates(records, objective)
     first = interval_of(order[0], objective.metric) if order else None
     if first is None:
         return []
     close = order[1:] if first.kind == "single" else ranking.contenders(order, objective)
-    chosen = [order[0], *close][:most]
+    originals = {one.trial: one for one in records}
+    chosen = [originals[one.trial] for one in [order[0], *close][:most]]
     return chosen if len(chosen) > 1 else []
+
+
+def _candidates(records: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:
+    """Who may be a finalist, best first: by the same records whenever it is asked, also between two finals, so that
+    nobody's turn changes."""
+    last = max((one.trial for one in records if one.origin not in REPEATS), default=-1)
+    before = [one for one in records if one.trial < last or one.origin not in REPEATS]
+    return ranking.candidates(before, objective)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vbench.analysis import ranking
+from vbench.analysis.remeasure import REPEATS
 from vbench.outcome import Outcome
 from vbench.progress import Standing
 from vbench.records.record import TrialRecord
@@ -41,12 +42,15 @@ class History:
         self._leader: TrialRecord | None = None
         self._finalists: dict[int, TrialRecord] = {}
         self._finals: list[TrialRecord] = []
+        self._late: TrialRecord | None = None
         self.best: TrialRecord | None = None
         """The best of the run; once finals were made, of the finalists."""
         repeated = {one.repeat_of for one in records if one.origin == "final"}
         self.set_finalists([one for one in records if one.trial in repeated])
         for record in records:
             self.add(record)
+        if self._finals:
+            self.best = ranking.best(records, objective)
         self.standing.planned = max(planned, self.standing.done)
 
     def add(self, record: TrialRecord) -> None:
@@ -69,12 +73,22 @@ class History:
             self._leader = ranking.best([*([self._leader] if self._leader else []), record], self._objective)
         if not self._finals:
             self.best = self._leader
-        elif record.origin == "final":
-            self.best = ranking.best([*self._finalists.values(), *self._finals], self._objective)
+        elif record.origin == "final" or self._leads_late(record):
+            late = [self._late] if self._late is not None and self._late.trial not in self._finalists else []
+            counted = [*self._finalists.values(), *late, *self._finals]
+            self.best = ranking.best(counted, self._objective)
 
     def set_finalists(self, finalists: Sequence[TrialRecord]) -> None:
         """Remember whole the trials that are measured again."""
         self._finalists.update({one.trial: one for one in finalists})
+
+    def _leads_late(self, record: TrialRecord) -> bool:
+        """Whether it is the best of those that came after the finals: the only ones that can still change the best."""
+        if record.origin in REPEATS or not ranking.is_rankable(record, self._objective):
+            return False
+        best = ranking.best([*([self._late] if self._late else []), record], self._objective)
+        self._late = best
+        return best is record
 
     def note_tried(self, settings: Mapping[str, Any]) -> None:
         """This configuration has its record: it isn't tried again."""
