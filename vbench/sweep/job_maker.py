@@ -25,6 +25,10 @@ from vbench.sweep.prepared import Prepared
 _NAMES_GPUS = "environment.CUDA_VISIBLE_DEVICES"
 
 
+_NEAR = 0.03
+"""Who comes so near to the best isn't stopped: the best may have been lucky, and finals are to tell."""
+
+
 class JobMaker:
     """Makes a run's jobs."""
 
@@ -149,4 +153,4 @@ def make_early_stop(spec: SweepSpec, num_prompts: int) -> EarlyStop | None:
         warmup_passes=spec.measure.warmup_passes,
         probe_prompts=spec.search.probe_prompts,
     )
-    return EarlyStop(spec.objective, plan, error_rate=spec.search.prune_error_rate)
+    return EarlyStop(spec.objective, plan, error_rate=spec.search.prune_error_rate, margin=_NEAR)
