@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from tests.execution.bench import Bench, open_bench
 from vbench.errors import MachineError
 
 ROOT = Path(__file__).resolve().parents[1]
+# A shell's background jobs begin with SIGINT ignored, and what they start inherits that: Ctrl-C couldn't be tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
