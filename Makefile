@@ -21,10 +21,10 @@ test: models  ## run the tests; pytest's own options in ARGS="-k store -x"
 	$(BIN)/pytest $(ARGS)
 
 SEARCH := benchmarks/search
-bench-search: models  ## replay search methods on measured configurations (about 7 minutes): table, plot, one JSON line
+bench-search: models  ## replay search methods on measured configurations (about 3 minutes): table, plot, one JSON line
 	@$(BIN)/python -m benchmarks.search.replay $(ARGS)
 
-bench-search-live: models  ## what only real runs can show of the search (about 40 minutes): five tables beside it
+bench-search-live: models  ## what only real runs can show of the search (about 25 minutes): five tables beside it
 	$(BIN)/python -m benchmarks.search.startup --out $(SEARCH)/startup.md
 	$(BIN)/python -m benchmarks.search.live --out $(SEARCH)/live.md
 	$(BIN)/python -m benchmarks.search.truth --out $(SEARCH)/truth.md
