@@ -196,14 +196,14 @@ class TestFailures:
 @pytest.mark.engine
 class TestKilled:
     def test_nothing_outlives_a_trial_killed_in_mid_pass(self, vllm_bench: Bench) -> None:
-        ran = vllm_bench.run(mode="server", output_tokens=200, on_event=Killer(vllm_bench, victim="trial"))
+        ran = vllm_bench.run(mode="server", passes=20, output_tokens=200, on_event=Killer(vllm_bench, victim="trial"))
 
         assert ran.raw.exit is not None
         assert ran.raw.exit.signal == signal.SIGKILL
         assert vllm_bench.processes() == []
 
     def test_a_server_killed_in_mid_pass_ends_the_trial(self, vllm_bench: Bench) -> None:
-        ran = vllm_bench.run(mode="server", output_tokens=200, on_event=Killer(vllm_bench, victim="server"))
+        ran = vllm_bench.run(mode="server", passes=20, output_tokens=200, on_event=Killer(vllm_bench, victim="server"))
 
         assert ran.outcome is Outcome.CRASHED, ran.log
         assert "the server's process ended with signal 9" in ran.why.evidence
