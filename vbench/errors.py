@@ -8,7 +8,8 @@
     └── Interrupted            130  the user stopped it
 
 A message says what happened and what to do. Nothing here is printed with a traceback unless `--debug` is given.
-Exit code 1 is not an error of vbench: the work was done and no trial completed (or `run`'s one trial failed).
+Exit code 1 is not an error of vbench: the work was done and no trial completed (or `run`'s one trial failed). Nor is 6:
+`compare --fail-if-slower` found what it was asked to look for.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ EXIT_USAGE = 2
 EXIT_MACHINE = 3
 EXIT_STORE = 4
 EXIT_DEFECT = 5
+EXIT_SLOWER = 6
 EXIT_INTERRUPTED = 130
 
 

@@ -15,7 +15,7 @@ from vbench.records.record import Phase, TrialRecord
 from vbench.spec.constraints import parse_constraint, violations
 
 REMEASURED = "remeasured"
-REPEATS = ("final", "interference")
+REPEATS = ("final", "interference", "reference", "compare")
 """Origins of trials that measure an earlier one again."""
 
 

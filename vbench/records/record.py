@@ -21,9 +21,10 @@ from vbench.outcome import Outcome
 SCHEMA_VERSION = 1
 
 
-Origin = Literal["baseline", "search", "random", "final", "interference", "run"]
+Origin = Literal["baseline", "search", "random", "final", "interference", "reference", "compare", "run"]
 """Who asked for a trial: the sweep's baseline, its search, the random arm, the finals, the check whether trials side by
-side disturb each other; or there is nothing to search (`run`)."""
+side disturb each other, the reference that is measured again now and then, a comparison; or there is nothing to search
+(`run`)."""
 
 
 class _Stored(BaseModel):
@@ -55,13 +56,19 @@ class Requests(_Stored):
     e2e_latency_s: list[float | None] | None = None
     itl_s: list[list[float]] | None = None
     """Gaps between consecutive tokens, per request: only streaming ways of calling have them."""
+    finish_reasons: list[str | None] | None = None
+    """Why each answer ended, in the engine's words (`length`, `stop`); of several answers the first's."""
+    given_tokens: list[int | None] | None = None
+    """Prompt tokens that were handed to the engine, where they are known before it counts them: fewer in
+    `input_tokens` mean a truncated prompt."""
 
 
 class Pass(_Stored):
-    """One traversal of the prompt set (`probe`: of a few of its prompts). Only timed ones count in a summary."""
+    """One traversal of the prompt set (`probe`: of a few of its prompts). Only timed ones count in a summary:
+    `unsettled` is one that was to be timed, and came before the throughput had settled."""
 
     index: int
-    kind: Literal["probe", "warmup", "timed"]
+    kind: Literal["probe", "warmup", "unsettled", "timed"]
     start_s: float
     duration_s: float
     requests: Requests
@@ -80,6 +87,8 @@ class Phase(_Stored):
     start_s: float
     end_s: float
     peak_memory_bytes: int | None = None
+    host: dict[str, Any] | None = None
+    """What else the machine did in this phase (`execution.host_load.HostLoad`); null where it can't be told."""
     gpus: list[dict[str, Any]] | None = None
     """Each GPU in this phase (`hardware.gpu_phases.GpuPhase`): peaks, power, energy, clocks; null without GPUs."""
 
@@ -124,6 +133,38 @@ class Stopped(_Stored):
     error_rate: float
 
 
+class Quality(_Stored):
+    """How good a configuration's answers are: the likelihood it gives to fixed texts, and its greedy answers."""
+
+    texts_sha256: str
+    nll: list[float]
+    """Per text: the negative log-likelihood (nats) of all its tokens but the first, given those before."""
+    tokens: list[int]
+    """Per text: how many tokens that sum is over."""
+    greedy: list[list[int]]
+    """Token ids of the greedy answers to the first prompts of the prompt set."""
+    duration_s: float
+    """What it cost; in no metric of speed."""
+    reference_trial: int | None = None
+    """The trial that the following are against; null while there is none, and of the reference itself."""
+    nll_increase: float | None = None
+    """Negative log-likelihood per token over the reference's, minus 1."""
+    nll_increase_interval: tuple[float, float] | None = None
+    """95 %, over texts."""
+    greedy_agreement: float | None = None
+    """Share of the reference's greedy tokens that come before the first difference."""
+
+
+class Spoiled(_Stored):
+    """A first attempt that something else disturbed: the record is of the second."""
+
+    why: list[str]
+    """What disturbed it."""
+    measurements: dict[str, Any] = Field(default_factory=dict)
+    passes: list[Pass] = Field(default_factory=list)
+    duration_s: float | None = None
+
+
 class TrialRecord(_Stored):
     """One trial, as stored."""
 
@@ -141,12 +182,16 @@ class TrialRecord(_Stored):
     stopped: Stopped | None = None
     """Of a pruned trial; null else."""
     repeat_of: int | None = None
-    """The trial whose configuration this one measures again (a final, an interference check)."""
+    """The trial whose configuration this one measures again (a final, an interference check, a reference)."""
     measurements: dict[str, Any] = Field(default_factory=dict)
     """By metric name (`vbench.metrics`): a number, null, or for latencies `{mean, p50, p90, p95, p99}`."""
     constraint_violations: dict[str, float] = Field(default_factory=dict)
     """By constraint text: how far beyond its bound, relative to the bound (> 0 violated, ≤ 0 kept)."""
     passes: list[Pass] = Field(default_factory=list)
+    quality: Quality | None = None
+    """Null where it wasn't asked for."""
+    spoiled: Spoiled | None = None
+    """The attempt before this one, where that was disturbed."""
     engine: EngineFacts
     prompt_set: PromptSetFacts
     hardware: dict[str, Any] = Field(default_factory=dict)

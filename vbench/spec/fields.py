@@ -29,6 +29,20 @@ def _duration(value: object) -> float:
         raise wrong(str(error)) from error
 
 
+def _share(value: object) -> float:
+    """`2%` or 0.02, above 0 and at most 1."""
+    text = value.strip().removesuffix("%") if isinstance(value, str) and value.strip().endswith("%") else None
+    try:
+        share = float(text) / 100 if text is not None else value
+    except ValueError:
+        share = None
+    if not isinstance(share, (int, float)) or isinstance(share, bool):
+        raise wrong(f"expected a share, got {shown(value)}", "write 2% or 0.02")
+    if not 0 < share <= 1:
+        raise wrong(f"a share is above 0 and at most 100%, got {shown(value)}", "write 2% or 0.02")
+    return float(share)
+
+
 def _checked_name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise wrong(f"{shown(value)} can't name a folder", "letters, digits, '.', '_' and '-', at most 100")
@@ -62,6 +76,19 @@ Duration = Annotated[
         {
             "description": "Seconds, or a text such as 90s, 10m, 6h, 1h30m.",
             "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "examples": ["90s", "6h"]}],
+        }
+    ),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    WithJsonSchema(
+        {
+            "description": "A share: a text such as 2%, or 0.02.",
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                {"type": "string", "pattern": "%$", "examples": ["2%"]},
+            ],
         }
     ),
 ]

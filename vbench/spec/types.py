@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from vbench.spec.measure_types import Deadlines as Deadlines  # noqa: PLC0414 -- re-exported
+from vbench.spec.measure_types import MeasureSpec as MeasureSpec  # noqa: PLC0414 -- re-exported
+from vbench.spec.measure_types import QualitySpec as QualitySpec  # noqa: PLC0414 -- re-exported
 from vbench.spec.prompt_types import PromptSpec as PromptSpec  # noqa: PLC0414 -- re-exported
 from vbench.spec.prompt_types import SyntheticPrompts as SyntheticPrompts  # noqa: PLC0414 -- re-exported
 
@@ -176,24 +179,6 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasureSpec:
-    """How often the prompt set is traversed. No new pass starts once `max_seconds` of timed passes have run."""
-
-    warmup_passes: int = 1
-    passes: int = 3
-    max_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """After these the worker is stopped and the trial is `timed_out`."""
-
-    load_s: float = 900.0
-    pass_s: float = 600.0
-    close_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Emulation:
     """Another card that trials are held to. `memory_fraction`: that share of this machine's card (as CUDA shows it)
     is what they may have; None leaves it to the profile's bytes. Where both are given the smaller holds."""
@@ -234,6 +219,7 @@ class SweepSpec:
     """Besides `objective`, which still decides what is called the best."""
     constraints: tuple[Constraint, ...] = ()
     measure: MeasureSpec = field(default_factory=MeasureSpec)
+    quality: QualitySpec = field(default_factory=QualitySpec)
     deadlines: Deadlines = field(default_factory=Deadlines)
     worker_start: Literal["auto", "fork", "cold"] = "auto"
     baseline: Mapping[str, Any] | None = None

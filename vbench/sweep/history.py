@@ -69,7 +69,7 @@ class History:
             self._baseline = record
         if record.origin == "final":
             self._finals.append(record)
-        elif record.origin != "interference":
+        elif record.origin not in REPEATS:
             self._leader = ranking.best([*([self._leader] if self._leader else []), record], self._objective)
         if not self._finals:
             self.best = self._leader
