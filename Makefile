@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test bench-search bench-search-live check fmt clean
+.PHONY: help setup models demo test bench-search bench-search-live bench-trust bench-trust-long check fmt clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,16 @@ bench-search-live: models  ## what only real runs can show of the search (about 
 	$(BIN)/python -m benchmarks.search.truth --out $(SEARCH)/truth.md
 	$(BIN)/python -m benchmarks.search.overhead --trials 10000 --out $(SEARCH)/overhead.md
 	$(BIN)/python -m benchmarks.search.kills --out $(SEARCH)/kills.md
+
+TRUST := benchmarks.trust
+bench-trust: models  ## parity with vLLM's own benchmarks, A/A, cost of watching (under 20 quiet minutes): one JSON line
+	@$(BIN)/python -m $(TRUST).every $(ARGS)
+
+bench-trust-long: models  ## what of that takes longer (about 2 hours): power, fresh engines for each value, quality
+	$(BIN)/python -m $(TRUST).power
+	$(BIN)/python -m $(TRUST).aa --fresh --out benchmarks/trust/aa_fresh.md
+	$(BIN)/python -m $(TRUST).power --fresh --out benchmarks/trust/power_fresh.md
+	$(BIN)/python -m $(TRUST).quality
 
 check: setup  ## formatting, lint and types
 	$(BIN)/ruff format --check .

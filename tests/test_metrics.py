@@ -15,9 +15,10 @@ from vbench.metrics import (
     metric_of,
     pass_throughput,
     percentile,
+    quality_measurements,
     value_of,
 )
-from vbench.records.record import Pass, Phase, Requests
+from vbench.records.record import Pass, Phase, Quality, Requests
 
 
 def make_pass(
@@ -226,8 +227,51 @@ class TestGoodput:
         assert measure([self.PASS, make_pass()], [], {"ttft": 300.0})["request_goodput_req_s"] is None
 
 
+class TestWork:
+    """Over two passes: 4 and 6 tokens came, 10 and 30 prompt tokens were counted."""
+
+    def counts(self, **columns: Any) -> list[Any]:
+        measured = measure(
+            [make_pass(**columns), make_pass(index=1, **columns), make_pass(kind="warmup", **columns)], []
+        )
+        return [measured[name] for name in ("num_short_outputs", "num_early_stops", "num_truncated_prompts")]
+
+    def test_what_is_as_asked(self) -> None:
+        columns = {"asked_tokens": [4, 6], "finish_reasons": ["length", "length"], "given_tokens": [10, 30]}
+
+        assert self.counts(**columns) == [0, 0, 0]
+
+    def test_is_counted_over_timed_passes(self) -> None:
+        columns = {"asked_tokens": 6, "finish_reasons": ["stop", "length"], "given_tokens": [12, 30]}
+
+        assert self.counts(**columns) == [2, 2, 2]
+
+    def test_a_prompt_that_was_text_is_left_out(self) -> None:
+        assert self.counts(given_tokens=[None, 31])[2] == 2
+        assert self.counts(given_tokens=[None, None])[2] is None
+
+    def test_is_not_known_where_nothing_exact_was_asked(self) -> None:
+        assert self.counts(finish_reasons=["stop", "stop"]) == [None, None, None]
+
+    def test_is_not_known_where_a_pass_does_not_tell(self) -> None:
+        assert measure([make_pass(asked_tokens=6), make_pass()], [])["num_short_outputs"] is None
+
+
 def test_nothing_measured_is_none_throughout() -> None:
     assert measure([], []) == dict.fromkeys(one.name for one in METRICS)
+
+
+class TestQuality:
+    def test_the_likelihood_is_per_token_of_all_texts(self) -> None:
+        quality = Quality(texts_sha256="a", nll=[30.0, 10.0], tokens=[8, 2], greedy=[], duration_s=1.0)
+
+        assert measure([], [], None, quality)["nll_per_token"] == 4.0
+        assert quality_measurements(quality) == {"nll_per_token": 4.0, "nll_increase": None, "greedy_agreement": None}
+
+    def test_without_a_token_there_is_none(self) -> None:
+        quality = Quality(texts_sha256="a", nll=[0.0], tokens=[0], greedy=[], duration_s=1.0)
+
+        assert measure([], [], None, quality)["nll_per_token"] is None
 
 
 class TestNames:
@@ -237,14 +281,15 @@ class TestNames:
         assert "ttft_s" not in names
         assert {"mean_ttft_s", "p50_ttft_s", "p90_ttft_s", "p95_ttft_s", "p99_ttft_s"} <= set(names)
         assert "output_throughput_tok_s" in names
-        # 10 plain ones, and 4 distributions of 5 parts.
-        assert len(names) == len(set(names)) == 10 + 4 * 5
+        # 16 plain ones, and 4 distributions of 5 parts.
+        assert len(names) == len(set(names)) == 16 + 4 * 5
 
     @pytest.mark.parametrize("name", metric_names())
     def test_each_name_leads_to_a_declaration_and_a_value(self, name: str) -> None:
         everything = measure(
             [
                 make_pass(
+                    asked_tokens=6, finish_reasons=["length", "stop"], given_tokens=[10, 30],
                     ttft_s=[1.0, 1.0], tpot_s=[1.0, 1.0], e2e_latency_s=[1.0, 1.0], itl_s=[[1.0], [1.0]],
                     metrics=dict.fromkeys(
                         ["prefix_cache_hits", "prompt_tokens", "num_preemptions", "spec_decode_num_drafts",
@@ -254,6 +299,10 @@ class TestNames:
             ],
             [make_phase("load", 0.0, 1.0, 1)],
             {"ttft": 1000.0},
+            Quality(
+                texts_sha256="a", nll=[30.0, 10.0], tokens=[8, 2], greedy=[], duration_s=1.0, nll_increase=0.5,
+                greedy_agreement=0.75,
+            ),
         )  # fmt: skip
 
         assert name.endswith(metric_of(name).name)

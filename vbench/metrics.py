@@ -8,12 +8,15 @@ computed is None, never 0.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from vbench.records.record import Pass, Phase
+from vbench import pass_counts
+from vbench.goodput import goodput
+from vbench.records.record import Pass, Phase, Quality
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -24,6 +27,7 @@ class Samples(NamedTuple):
     passes: Sequence[Pass]
     phases: Sequence[Phase]
     goodput: Mapping[str, float] = {}
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,35 +116,12 @@ def _counter_sum(name: str) -> Callable[[Samples], float | None]:
     return compute
 
 
-_SLO_COLUMNS: dict[str, Literal["ttft_s", "tpot_s", "e2e_latency_s"]] = {
-    "ttft": "ttft_s", "tpot": "tpot_s", "e2el": "e2e_latency_s",
-}  # fmt: skip
+def _work_count(count: Callable[[Pass], int | None]) -> Callable[[Samples], int | None]:
+    def compute(samples: Samples) -> int | None:
+        counts = [count(one) for one in samples[0]]
+        return None if not counts or None in counts else sum(number for number in counts if number is not None)
 
-
-def _num_good(one: Pass, goodput: Mapping[str, float]) -> int | None:
-    """Requests that keep every bound; None where a latency that is bound wasn't measured. A request of one token has no
-    time per output token and keeps any bound on it; one of none was no answer."""
-    good = [tokens > 0 for tokens in one.requests.output_tokens]
-    for name, bound_ms in goodput.items():
-        column = getattr(one.requests, _SLO_COLUMNS[name])
-        if column is None:
-            return None
-        good = [
-            so_far and (value is None or value * 1000 <= bound_ms) for so_far, value in zip(good, column, strict=True)
-        ]
-    return sum(good)
-
-
-def _goodput(samples: Samples) -> float | None:
-    if not samples.goodput:
-        return None
-    counts = [_num_good(one, samples.goodput) for one in samples.passes]
-    rates = [
-        n / one.duration_s
-        for n, one in zip(counts, samples.passes, strict=True)
-        if n is not None and one.duration_s > 0
-    ]
-    return statistics.median(rates) if rates and None not in counts else None
+    return compute
 
 
 def _acceptance_length(samples: Samples) -> float | None:
@@ -149,8 +130,15 @@ def _acceptance_length(samples: Samples) -> float | None:
 
 
 def _peak_memory(samples: Samples) -> int | None:
-    peaks = [phase.peak_memory_bytes for phase in samples[1] if phase.peak_memory_bytes is not None]
+    # The check of the answers makes logits of whole prompts, which no user of the configuration does.
+    phases = [phase for phase in samples[1] if phase.name != "quality"]
+    peaks = [phase.peak_memory_bytes for phase in phases if phase.peak_memory_bytes is not None]
     return max(peaks) if peaks else None
+
+
+def _nll_per_token(samples: Samples) -> float | None:
+    tokens = sum(samples.quality.tokens) if samples.quality is not None else 0
+    return math.fsum(samples.quality.nll) / tokens if samples.quality is not None and tokens else None
 
 
 def _startup(samples: Samples) -> float | None:
@@ -170,7 +158,7 @@ METRICS: tuple[Metric, ...] = (
            compute=_median_rate(lambda p: len(p.requests.output_tokens))),
     Metric(name="request_goodput_req_s", label="Request goodput", unit="req/s", direction="maximize",
            formula="requests that keep every bound of `goodput` ÷ wall time of the pass; median over timed passes",
-           compute=_goodput),
+           compute=lambda samples: goodput(samples.passes, samples.goodput)),
     Metric(name="ttft_s", label="Time to first token", unit="s", direction="minimize", is_distribution=True,
            formula="first token − request start", compute=_latency("ttft_s")),
     Metric(name="tpot_s", label="Time per output token", unit="s", direction="minimize", is_distribution=True,
@@ -181,13 +169,23 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="e2e_latency_s", label="End-to-end latency", unit="s", direction="minimize", is_distribution=True,
            formula="last token − request start", compute=_latency("e2e_latency_s")),
     Metric(name="peak_memory_bytes", label="Peak memory", unit="B", direction="minimize",
-           formula="largest in any phase: the process tree's PSS on a CPU, the fullest GPU's otherwise",
+           formula="largest in any phase but the quality check: the process tree's PSS on a CPU, the fullest GPU's "
+                   "otherwise",
            compute=_peak_memory),
     Metric(name="startup_s", label="Start-up", unit="s", direction="minimize",
            formula="worker start to engine ready (start + import + load)", compute=_startup),
     Metric(name="prefix_cache_hit_rate", label="Prefix-cache hit rate", unit="", direction="maximize",
            formula="prompt tokens found in the prefix cache ÷ prompt tokens, over timed passes",
            compute=_counter_ratio("prefix_cache_hits", "prompt_tokens")),
+    Metric(name="num_short_outputs", label="Short outputs", unit="", direction="minimize",
+           formula="answers with fewer tokens than asked for, over timed passes",
+           compute=_work_count(pass_counts.num_short_outputs)),
+    Metric(name="num_early_stops", label="Early stops", unit="", direction="minimize",
+           formula="answers of an exact length that ended at a stop, over timed passes",
+           compute=_work_count(pass_counts.num_early_stops)),
+    Metric(name="num_truncated_prompts", label="Truncated prompts", unit="", direction="minimize",
+           formula="prompts that the engine cut, of those whose tokens are known, over timed passes",
+           compute=_work_count(pass_counts.num_truncated_prompts)),
     Metric(name="num_preemptions", label="Preemptions", unit="", direction="minimize",
            formula="preempted requests over timed passes", compute=_counter_sum("num_preemptions")),
     Metric(name="acceptance_rate", label="Draft acceptance rate", unit="", direction="maximize",
@@ -195,19 +193,34 @@ METRICS: tuple[Metric, ...] = (
            compute=_counter_ratio("spec_decode_num_accepted_tokens", "spec_decode_num_draft_tokens")),
     Metric(name="mean_acceptance_length", label="Mean accepted length", unit="tok", direction="maximize",
            formula="1 + accepted tokens ÷ drafts over timed passes", compute=_acceptance_length),
+    Metric(name="nll_per_token", label="NLL per token", unit="nat", direction="minimize",
+           formula="negative log-likelihood of the quality check's texts ÷ their tokens", compute=_nll_per_token),
+    Metric(name="nll_increase", label="NLL increase", unit="", direction="minimize",
+           formula="negative log-likelihood of the texts ÷ the reference's, minus 1 (0 of the reference)",
+           compute=lambda samples: None if samples.quality is None else samples.quality.nll_increase),
+    Metric(name="greedy_agreement", label="Greedy agreement", unit="", direction="maximize",
+           formula="share of the reference's greedy tokens before the first difference (1 of the reference)",
+           compute=lambda samples: None if samples.quality is None else samples.quality.greedy_agreement),
 )  # fmt: skip
 BY_NAME = {metric.name: metric for metric in METRICS}
 
 
 def measure(
-    passes: Sequence[Pass], phases: Sequence[Phase], goodput: Mapping[str, float] | None = None
-) -> dict[str, Any]:
+    passes: Sequence[Pass], phases: Sequence[Phase], goodput: Mapping[str, float] | None = None,
+    quality: Quality | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Every metric of a trial from its samples, by name. Warm-up passes are left out here and nowhere else.
 
     `goodput`: the bounds of a good request in milliseconds, by `ttft`, `tpot`, `e2el`.
     """
-    samples = Samples([one for one in passes if one.kind == "timed"], phases, goodput or {})
+    samples = Samples([one for one in passes if one.kind == "timed"], phases, goodput or {}, quality)
     return {metric.name: metric.compute(samples) for metric in METRICS}
+
+
+def quality_measurements(quality: Quality) -> dict[str, Any]:
+    """Those of the metrics that come from the check of the answers alone, by name."""
+    samples = Samples((), (), {}, quality)
+    return {name: BY_NAME[name].compute(samples) for name in ("nll_per_token", "nll_increase", "greedy_agreement")}
 
 
 def metric_names() -> list[str]:

@@ -66,6 +66,17 @@ def test_a_pass_that_was_cut_off_counts_as_far_as_it_came() -> None:
     assert [spent["startup_s"], spent["probe_s"], spent["warmup_s"]] == pytest.approx([40.0, 1.3, 4.0])
 
 
+def test_a_pass_that_was_dropped_was_timed_all_the_same() -> None:
+    record = make_record(0, [200.0, 400.0])
+    first, second = [one for one in record.passes if one.kind == "timed"]
+    whole = time_split(record)
+    dropped = first.model_copy(update={"kind": "unsettled"})
+    passes = [dropped if one is first else one for one in record.passes]
+
+    assert time_split(record.model_copy(update={"passes": passes})) == whole
+    assert whole.timed_s == pytest.approx(first.duration_s + second.duration_s)
+
+
 def test_what_a_stop_saved_is_estimated_from_the_passes_that_were_left() -> None:
     # The others make one warm-up and two timed passes. Trial 1 had a warm-up of 4 s and 1.3 s of the first timed one:
     # two passes of 4 s were to come, less the 1.3 s.

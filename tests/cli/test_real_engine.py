@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.cli.process import Vbench, records_of
+from tests.cli.process import Vbench, marked, records_of
 from vbench.errors import MachineError
 from vbench.execution.interpreters import find_interpreter
 
@@ -28,7 +29,7 @@ engine_args:
 environment: {{OMP_NUM_THREADS: "1", VLLM_ENABLE_V1_MULTIPROCESSING: "0", HF_HUB_OFFLINE: "1"}}
 parameters: {{max_num_seqs: [1, 2, 6]}}
 search: {{method: grid}}
-measure: {{warmup_passes: 1, passes: 2}}
+measure: {{warmup_passes: 1, passes: 2, settle: false}}
 """
 
 
@@ -85,3 +86,18 @@ def test_the_report_opens_with_the_best(swept: Vbench) -> None:
     assert "max_num_seqs" in markdown
     assert len(csv.splitlines()) == 4
     assert "vllm serve" in swept("best", check=0).stdout
+
+
+def test_two_of_its_trials_measured_again_in_turns(swept: Vbench) -> None:
+    own = records_of(swept.run("tiny"))
+    done = swept("compare", "tiny:0", "tiny:2", "--again", "--max-pairs", "2", check=0)
+    records = records_of(swept.run("compare-tiny"))
+    assert [one["engine"]["facts"]["max_num_seqs"] for one in records] == [1, 6, 6, 1]
+    assert {one["outcome"] for one in records} == {"completed"}
+    assert {one["prompt_set"]["sha256"] for one in records} == {own[0]["prompt_set"]["sha256"]}
+    assert all(any(phase["name"] == "load" for phase in one["phases"]) for one in records)  # a start of its own
+    rates = [one["measurements"]["output_throughput_tok_s"] for one in records]
+    shown = re.search(r"Output throughput .* (\d+\.\d+) +\S+ – \S+\n", done.stdout)
+    assert shown is not None, done.stdout
+    assert float(shown[1]) == pytest.approx((rates[1] / rates[0] * rates[2] / rates[3]) ** 0.5, abs=1e-3)
+    assert marked(swept.run("compare-tiny")) == []

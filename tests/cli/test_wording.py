@@ -11,7 +11,7 @@ import pytest
 from tests.cli.process import BASE, Vbench
 from tests.records.builders import make_record
 from vbench.cli.listeners import JsonListener
-from vbench.cli.wording import describe_result
+from vbench.cli.wording import describe_pass, describe_result
 from vbench.outcome import Outcome
 from vbench.progress import RunSummary, Standing
 from vbench.records.record import Stopped
@@ -26,6 +26,14 @@ parameters:
 baseline: {}
 search: {method: grid, finalists: 2, final_rounds: 2}
 """
+
+
+def test_a_pass_is_one_of_a_number_or_of_a_most() -> None:
+    phase = {"event": "phase", "name": "pass", "index": 6}
+
+    assert describe_pass({**phase, "of": 12, "is_most": True}, 3) == "pass 7 of at most 12"
+    assert describe_pass({**phase, "of": 8, "is_most": False}, 3) == "pass 7 of 8"
+    assert describe_pass(phase, 9) == "pass 7 of 9"
 
 
 def stopped(bound: float, incumbent: float) -> Stopped:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.execution.test_pipe import pass_message
 from vbench.execution import verdict
+from vbench.execution.host_load import HostCounters, HostReading
 from vbench.execution.keeper_client import Exit
 from vbench.execution.memory import MemorySample
 from vbench.execution.runner import RawTrial
@@ -231,4 +232,38 @@ class TestWarnings:
     def test_passes_that_differ_are_told(self) -> None:
         (warning,) = verdict.warnings_of(make_raw(), self.passes(1.0, 1.25), [4, 4])
 
-        assert warning.startswith("timed passes differ by 25%")
+        assert warning == "timed passes differ by 25%: something else is running, or it hadn't warmed up"
+
+    def hosted(self, foreign_s: float) -> RawTrial:
+        """Two passes of ten seconds, in which others took so much of each second of one core of four."""
+        raw = make_raw(phase("pass", 110.0, 0), phase("pass", 120.0, 1), phase("close", 130.0))
+        raw.host = HostCounters(1, cpus=range(4))
+        raw.host_readings = [
+            HostReading(t=t, busy_s=(1 + foreign_s) * t, steal_s=0.0, trial_s=t, vbench_s=0.0)
+            for t in (100.0, 110.0, 120.0, 130.0)
+        ]
+        return raw
+
+    def test_why_passes_differ_is_said_where_it_is_known(self) -> None:
+        differ, busy = verdict.warnings_of(self.hosted(1.5), self.passes(1.0, 1.25), [4, 4])
+
+        assert differ == "timed passes differ by 25%, likely as other processes took 1.5 of 4 cores"
+        assert busy.startswith("other processes took 1.5 of 4 cores during timed passes (1.5 were free)")
+
+    def test_others_are_told_where_passes_agree(self) -> None:
+        (busy,) = verdict.warnings_of(self.hosted(1.5), self.passes(1.0, 1.0), [4, 4])
+
+        assert busy.startswith("other processes took 1.5 of 4 cores")
+
+    def test_a_quiet_machine_isnt_to_blame(self) -> None:
+        (warning,) = verdict.warnings_of(self.hosted(0.0), self.passes(1.0, 1.25), [4, 4])
+
+        assert warning.startswith("timed passes differ by 25%: nothing else ran here, so it hadn't warmed up")
+
+    def test_each_phase_has_its_host(self) -> None:
+        hosts = {(one.name, one.index): one.host for one in verdict.phases_of(self.hosted(1.5))}
+
+        timed = hosts["pass", 1]
+        assert timed is not None
+        assert (timed["seconds"], timed["trial_cores"], timed["foreign_cores"]) == (10.0, 1.0, 1.5)
+        assert hosts["close", 0] is None  # it took no time

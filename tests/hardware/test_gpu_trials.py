@@ -10,15 +10,20 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from vbench.analysis.disturbance import spoils
+from vbench.records.record import TrialRecord
+
 Probe = Callable[..., dict[str, Any]]
 GIB, MIB = 1024**3, 1024**2
 IDLE = GIB
 PEAK = IDLE + 5 * GIB
+COOL = ("nvmlDeviceGetClockInfo:sm 0 2 0 1590", "nvmlDeviceGetCurrentClocksEventReasons 0 2 0 0x1")
+HOT = ("nvmlDeviceGetClockInfo:sm 0 2 0 1005", "nvmlDeviceGetCurrentClocksEventReasons 0 2 0 0x40")
 
 
 @pytest.fixture
 def trial(probe: Probe, tmp_path: Path) -> Probe:
-    return partial(probe, program="gpu_trial_probe.py", folder=str(tmp_path))
+    return partial(probe, *COOL, program="gpu_trial_probe.py", folder=str(tmp_path))
 
 
 def phases(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -28,7 +33,7 @@ def phases(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def warnings(record: dict[str, Any]) -> list[str]:
     """Those that don't come of a busy machine."""
-    return [one for one in record["warnings"] if not one.startswith("timed passes differ")]
+    return [one for one in record["warnings"] if not one.startswith(("timed passes differ", "other processes took"))]
 
 
 def test_a_record_of_a_trial_on_two_gpus(trial: Probe) -> None:
@@ -109,6 +114,15 @@ def test_without_a_driver_nothing_is_measured_and_it_is_said(trial: Probe) -> No
     assert (record["outcome"], record["measurements"]["peak_memory_bytes"]) == ("completed", None)
     assert record["hardware"]["gpus"] == []
     assert "libnvidia-ml.so.1 isn't found" in warnings(record)[0]
+
+
+def test_a_card_that_slows_itself_down_spoils_its_trial(trial: Probe) -> None:
+    record = trial(*HOT)
+
+    (warning,) = warnings(record)
+    assert warning.startswith("GPU 0 slowed itself down during timed passes (hardware thermal slowdown)")
+    found = spoils(TrialRecord.model_validate(record))
+    assert [one.cause for one in found if one.kind.startswith("gpu")] == ["GPU 0 slowed itself down"]
 
 
 def test_a_gpu_lost_meanwhile_is_a_warning(trial: Probe) -> None:

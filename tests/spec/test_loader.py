@@ -59,6 +59,15 @@ def test_every_key(parse: Parse) -> None:
     assert spec.baseline == {}
 
 
+def test_passes_may_go_on_until_the_value_is_known(parse: Parse) -> None:
+    given = "measure: {until: 2%, max_passes: 9, settle: false, reset_prefix_cache: false, reference_every: 4}"
+
+    assert parse(given).measure == MeasureSpec(
+        until=0.02, max_passes=9, settle=False, reset_prefix_cache=False, reference_every=4
+    )
+    assert parse("measure: {until: 0.005}").measure == MeasureSpec(until=0.005)
+
+
 def test_a_section_that_is_commented_out_is_absent(parse: Parse) -> None:
     assert parse("engine_args:\n  # dtype: half\nparameters:\n").engine_args == {}
 
@@ -102,6 +111,19 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_file(refuse: Refuse) 
         ("engine: [vllm]", "engine: expected one of vllm, fake, got a list"),
         ("measure: {passes: 0}", "measure.passes: must be 1 or more, got 0"),
         ("measure: {warmup_passes: -1}", "measure.warmup_passes: must be 0 or more, got -1"),
+        ("measure: {until: 2}", "measure.until: a share is above 0 and at most 100%, got 2 (write 2% or 0.02)"),
+        ("measure: {until: 60%}", "measure.until: an interval of ±60.000% is no aim: from 0.1% to 50% is (write 2%"),
+        ("measure: {until: 0.0001}", "measure.until: an interval of ±0.010% is no aim"),
+        ("measure: {until: narrow}", "measure.until: expected a share, got 'narrow' (write 2% or 0.02)"),
+        ("measure: {max_passes: 8}", "measure.max_passes: max_passes needs until (add until: 2%"),
+        (
+            "measure: {until: 2%, max_passes: 4}",
+            "measure.max_passes: max_passes 4 is fewer than the 5 that are always made with until (write 12",
+        ),
+        ("measure: {until: 2%, passes: 9, max_passes: 8}", "max_passes 8 is fewer than the 9 that are always made"),
+        ("measure: {until: 2%, passes: 20}", "measure: until has no room: 20 passes are made whatever it shows"),
+        ("measure: {settle: 1}", "measure.settle: "),
+        ("measure: {reference_every: -1}", "measure.reference_every: must be 0 or more, got -1"),
         ("worker_start: warm", "worker_start: expected one of auto, fork, cold, got 'warm'"),
         ("name: 4", "name: expected text, got 4 (quote it to make it text)"),
         ("name: ..", "name: '..' can't name a folder"),

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vbench.spec.loader import json_schema, parse_spec
-from vbench.spec.model import SweepFile
+from vbench.spec.model import FEWEST_FOR_INTERVAL, SweepFile
 from vbench.spec.search_section import SearchSection
 from vbench.spec.space import count_points
 from vbench.spec.types import ENGINES, SEARCH_METHODS
+from vbench.worker import pacing
 
 
 def properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -27,6 +28,19 @@ def test_the_schema_is_strict_and_names_what_is_required() -> None:
     assert schema["required"] == ["model", "prompts"]
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["DeadlinesSection"]["properties"].keys() == {"load", "pass", "close"}
+
+
+def test_an_editor_takes_a_share_as_text_or_number() -> None:
+    measure = json_schema()["$defs"]["MeasureSection"]["properties"]
+    share, nothing = measure["until"]["anyOf"]
+
+    assert [one["type"] for one in share["anyOf"]] == ["number", "string"]
+    assert nothing == {"type": "null"}
+    assert (measure["max_passes"]["default"], measure["settle"]["default"]) == (12, True)
+
+
+def test_the_fewest_passes_of_an_interval_are_the_workers() -> None:
+    assert FEWEST_FOR_INTERVAL == pacing.FEWEST_FOR_INTERVAL
 
 
 def test_the_schema_is_json() -> None:

@@ -75,7 +75,7 @@ def test_finals_measure_the_best_again_in_turns(sweep: Sweeps) -> None:
     order = ranking.ranked(own, ranking_objective(sweep))
     chosen = [one.trial for one in (order[0], *ranking.contenders(order, ranking_objective(sweep)))][:3]
     assert len(chosen) == 3
-    assert [one.repeat_of for one in finals] == chosen * 2
+    assert [one.repeat_of for one in finals] == [*chosen, *reversed(chosen)]  # there and back: drift cancels
     for final in finals:
         assert final.config == own[final.repeat_of or 0].config
         assert final.parameters == own[final.repeat_of or 0].parameters

@@ -83,6 +83,7 @@ class TestOrdinaryTrial:
             ("pass", "timed", 0),
             ("phase", "pass", 1),
             ("pass", "timed", 1),
+            ("settled", None, None),
             ("phase", "close", 0),
             ("done", None, None),
         ]
@@ -99,6 +100,9 @@ class TestOrdinaryTrial:
         for one in ran.passes:
             assert one.requests.input_tokens == [len(prompt["prompt_token_ids"]) for prompt in PROMPTS]
             assert one.requests.output_tokens == [OUTPUT_TOKENS] * len(PROMPTS)
+            assert one.requests.asked_tokens == OUTPUT_TOKENS
+            assert one.requests.given_tokens == one.requests.input_tokens
+            assert one.requests.finish_reasons == ["length"] * len(PROMPTS)
             assert one.duration_s > 0
 
     def test_each_latency_column_has_a_value_for_each_prompt(self, ran: Ran) -> None:

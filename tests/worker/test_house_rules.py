@@ -17,9 +17,8 @@ from vbench.execution.worker_question import WORKER_ENTRY
 PACKAGE = Path(vbench.__file__).parent
 WORKER = WORKER_ENTRY.parent
 ENGINE_PACKAGES = {"vllm", "torch", "transformers"}
-# What vLLM itself depends on, so that every interpreter with it has them: aiohttp is the HTTP client of its own
-# `bench serve`, uvloop the event loop of its server. Servers are called and run with the same.
-ENGINE_COMPANIONS = {"aiohttp", "uvloop"}
+# What vLLM itself depends on, so that every interpreter with it has it: the event loop of its own server.
+ENGINE_COMPANIONS = {"uvloop"}
 OWN_NAME = "vbench_worker"
 WORKER_FILES = sorted(WORKER.rglob("*.py"))
 PARENT_FILES = sorted(set(PACKAGE.rglob("*.py")) - set(WORKER_FILES))

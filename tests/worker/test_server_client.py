@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from tests.execution.bench import PROMPTS
 from vbench.worker.engines.base import Work
 from vbench.worker.engines.http_control import HttpError, error_message
-from vbench.worker.engines.http_stream import Answer, open_session, stream
+from vbench.worker.engines.http_stream import Answer
 from vbench.worker.engines.vllm_server_metrics import cache_facts, counters_of
 from vbench.worker.engines.vllm_server_requests import CHAT, COMPLETIONS, bodies, fields_of
 
@@ -58,46 +55,6 @@ class TestAnswer:
     def test_an_error_amid_the_stream_is_raised(self) -> None:
         with pytest.raises(HttpError, match="HTTP 500: EngineCore encountered an issue"):
             Answer().take({"error": {"message": "EngineCore encountered an issue", "code": 500}})
-
-
-EVENTS = (
-    b'data: {"choices": [{"index": 0, "token_ids": [5, 6]}]}\n\n'
-    b": keep-alive\n\n"
-    b'data: {"choices": [{"index": 0, "token_ids": []}]}\n\n'
-    b'data: {"choices": [{"index": 0, "token_ids": [7]}]}\n\n'
-    b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 3}}\n\n'
-    b"data: [DONE]\n\n"
-)
-
-
-@pytest.mark.parametrize("size", [1, 7, len(EVENTS)])
-def test_events_are_the_same_however_the_bytes_are_cut(size: int) -> None:
-    async def respond(request: web.Request) -> web.StreamResponse:
-        assert request.headers["Authorization"] == "Bearer secret"
-        response = web.StreamResponse()
-        await response.prepare(request)
-        for start in range(0, len(EVENTS), size):
-            await response.write(EVENTS[start : start + size])
-        return response
-
-    answer = Answer()
-    assert asyncio.run(with_server(respond, answer)) == [[5, 6], [7]]
-    assert (answer.token_ids, answer.input_tokens) == ([5, 6, 7], 3)
-
-
-async def with_server(respond: Any, answer: Answer) -> list[list[int]]:
-    app = web.Application()
-    app.router.add_post(COMPLETIONS, respond)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        async with open_session(runner.addresses[0][1], "secret") as session:
-            chunks: AsyncIterator[list[int]] = stream(session, COMPLETIONS, b"{}", answer)
-            return [ids async for ids in chunks]
-    finally:
-        await runner.cleanup()
 
 
 class TestBodies:

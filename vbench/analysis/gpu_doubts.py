@@ -32,7 +32,7 @@ def gpu_doubts(records: Sequence[TrialRecord]) -> list[GpuDoubt]:
     trials: dict[tuple[bool, str], list[int]] = {}
     for trial, gpus in works.items():
         for gpu in gpus:
-            serious = [*_slowed(gpu), *_unsettled(gpu), *_strangers(gpu), *_errors(gpu)]
+            serious = [text for texts in own_doubts(gpu).values() for text in texts]
             usual = [*_capped(gpu)]
             # Without the reasons a lower clock may be the load's own doing.
             (usual if gpu.slowed_by is None else serious).extend(_below(gpu, fastest))
@@ -40,6 +40,17 @@ def gpu_doubts(records: Sequence[TrialRecord]) -> list[GpuDoubt]:
                 trials.setdefault(key, []).append(trial)
     found = [GpuDoubt(text=text, trials=tuple(of), is_serious=serious) for (serious, text), of in trials.items()]
     return sorted(found, key=lambda one: not one.is_serious)
+
+
+def own_doubts(work: GpuWork) -> dict[str, list[str]]:
+    """What one GPU says against its trial's own numbers, other trials aside, by what it is: `slowed`, `unsettled`,
+    `strangers`, `errors`."""
+    return {
+        "slowed": [*_slowed(work)],
+        "unsettled": [*_unsettled(work)],
+        "strangers": [*_strangers(work)],
+        "errors": [*_errors(work)],
+    }
 
 
 def _fastest(works: Mapping[int, Sequence[GpuWork]]) -> dict[int, tuple[float, int]]:

@@ -8,14 +8,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from vbench.records.record import Phase, TrialRecord
+from vbench.records.record import Pass, Phase
 
 _TIMED_PHASE = "pass"
 _WAITING_PHASE = "after_close"  # what is on the card once the engine is gone isn't the trial's
 Stored = Mapping[str, Any]
 _T = TypeVar("_T")
+
+
+class Measured(Protocol):
+    """A record, or what of one is known before it is put together."""
+
+    @property
+    def passes(self) -> Sequence[Pass]:
+        """As `TrialRecord.passes`."""
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """As `TrialRecord.phases`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +54,14 @@ class GpuWork:
     xids: tuple[int, ...] | None
 
 
-def gpu_works(record: TrialRecord) -> list[GpuWork]:
+def gpu_works(record: Measured) -> list[GpuWork]:
     """Each GPU of the trial, in the order it saw them; empty without GPU data."""
     every = [stored for phase in record.phases for stored in phase.gpus or ()]
     indexes = dict.fromkeys(gpu for stored in every if (gpu := _whole(stored.get("gpu"))) is not None)
     return [_work(record, gpu) for gpu in indexes]
 
 
-def _work(record: TrialRecord, gpu: int) -> GpuWork:
+def _work(record: Measured, gpu: int) -> GpuWork:
     tokens = {one.index: sum(one.requests.output_tokens) for one in record.passes if one.kind == "timed"}
     timed = [
         _in_phase(phase, gpu) for phase in record.phases if phase.name == _TIMED_PHASE and phase.index in tokens

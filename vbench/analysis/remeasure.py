@@ -70,7 +70,8 @@ def _with_finals(
     timed = [one for final in measured for one in final.passes if one.kind == "timed"]
     passes = [one.model_copy(update={"index": index}) for index, one in enumerate(timed)]
     phases = _largest(record.phases, measured)
-    measurements = measure(passes, phases, record.config.get("goodput") if goodput is None else goodput)
+    quality = next((one.quality for one in measured if one.quality is not None), record.quality)
+    measurements = measure(passes, phases, record.config.get("goodput") if goodput is None else goodput, quality)
     peaks = [value_of(one.measurements, "peak_memory_bytes") for one in (record, *measured)]
     measurements["peak_memory_bytes"] = max((int(peak) for peak in peaks if peak is not None), default=None)
     over = next((one for one in measured if one.outcome is Outcome.OVER_BUDGET), None)
@@ -80,6 +81,7 @@ def _with_finals(
             "failure": record.failure if over is None else over.failure,
             "passes": passes,
             "phases": phases,
+            "quality": quality,
             "measurements": measurements,
             "constraint_violations": _judged_anew(record, measured, measurements),
             "warnings": list(dict.fromkeys(warning for one in measured for warning in one.warnings)),

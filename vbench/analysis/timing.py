@@ -10,6 +10,7 @@ _STARTUP = ("start", "import", "load")
 _CLOSING = ("close", "after_close")
 _PASS_KINDS = {"probe": "probe", "warmup": "warmup", "pass": "timed"}
 """Of a phase, the kind of the pass that it holds."""
+_COUNTED_AS = {"unsettled": "timed"}  # they were timed as well, and dropped later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,8 @@ def time_split(record: TrialRecord) -> TimeSplit:
     closing = sum(_length(phase) for phase in record.phases if phase.name in _CLOSING)
     passes = dict.fromkeys(_PASS_KINDS.values(), 0.0)
     for one in record.passes:
-        passes[one.kind] += one.duration_s
-    whole = {(one.kind, one.index) for one in record.passes}
+        passes[_COUNTED_AS.get(one.kind, one.kind)] += one.duration_s
+    whole = {(_COUNTED_AS.get(one.kind, one.kind), one.index) for one in record.passes}
     for phase in record.phases:
         kind = _PASS_KINDS.get(phase.name)
         if kind is not None and (kind, phase.index) not in whole:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, RunName
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, RunName, refuse_comparison
 from vbench.errors import EXIT_NO_RESULT, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def best(
     from vbench.report.contents import read_run
 
     folder = resolve_run(results, run)
+    refuse_comparison(folder)
     contents = read_run(folder)
     winner = best_of(contents.result.records, contents.objective)
     if pareto and winner is not None:
@@ -137,7 +138,7 @@ def show(
     """
     from vbench.analysis.ranking import remeasured
     from vbench.cli.wording import make_console
-    from vbench.records.runs import resolve_run
+    from vbench.records.runs import is_comparison, resolve_run
     from vbench.report.contents import read_run
     from vbench.report.terminal import summary_panel, trial_details, trials_table
 
@@ -150,7 +151,10 @@ def show(
     console = make_console(sys.stdout, pipe_width=_PIPE_WIDTH)
     if trial is None:
         console.print(trials_table(contents.result.records, contents.objective))
-        console.print(summary_panel(contents.result.records, contents.objective))
+        if is_comparison(folder):
+            console.print(f"a comparison: `vbench compare {folder.sweep}/{folder.run_id}` prints what it found")
+        else:
+            console.print(summary_panel(contents.result.records, contents.objective))
         return
     record = next((one for one in contents.result.records if one.trial == trial), None)
     if record is None:
@@ -212,6 +216,7 @@ def _cells(folder: RunFolder) -> list[str]:
     from vbench.analysis.ranking import objective_value
     from vbench.analysis.search_work import count_trials
     from vbench.cli.wording import show_value
+    from vbench.records.runs import is_comparison
     from vbench.report.contents import read_run
 
     name = f"{folder.sweep}/{folder.run_id}"
@@ -224,7 +229,9 @@ def _cells(folder: RunFolder) -> list[str]:
     return [
         name,
         _status(folder, contents),
-        f"{count_trials(records).started}/{contents.run.get('num_trials_planned', '?')}",
+        str(len(records))
+        if is_comparison(folder)
+        else f"{count_trials(records).started}/{contents.run.get('num_trials_planned', '?')}",
         *(str(sum(record.outcome == outcome for record in records)) for outcome in ("completed", "pruned")),
         show_value(objective.metric, objective_value(winner, objective)) if winner else "–",
         str(contents.run.get("created_at", ""))[:16].replace("T", " "),

@@ -12,6 +12,7 @@ from vbench.cli.wording import (
     ORIGINS,
     PHASES,
     STOPPING,
+    again_text,
     describe_earlier,
     describe_point,
     describe_result,
@@ -133,7 +134,9 @@ class PlainListener:
         self._say(f"{place}  {ORIGINS.get(origin, '')}{describe_point(point.parameters)}")
 
     def trial_event(self, message: dict[str, Any]) -> None:
-        """Not said: a log needs no phases."""
+        """Only that a trial is run once more: a log needs no phases."""
+        if message["event"] == "again":
+            self._say(f"    {again_text(message)}")
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Its result, and whether it leads."""
@@ -176,6 +179,8 @@ class SingleListener(PlainListener):
             self._say_at(PHASES.get(message["name"], message["name"]))
         elif message["event"] == "pass":
             self._say_at(f"{message['kind']} pass {message['index'] + 1}: {pass_rate(message)}")
+        elif message["event"] == "again":
+            self._say_at(again_text(message))
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:  # noqa: ARG002
         """The record, for people."""

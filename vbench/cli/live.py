@@ -15,7 +15,9 @@ from vbench.cli.wording import (
     ORIGINS,
     PHASES,
     STOPPING,
+    again_text,
     describe_earlier,
+    describe_pass,
     describe_point,
     describe_result,
     describe_work,
@@ -82,8 +84,11 @@ class LiveListener:
         if message["event"] == "phase":
             if message["name"] == "import":
                 self._rates = []  # a second attempt begins from the start
-            count = f" (pass {message['index'] + 1} of {self._num_passes})" if message["name"] == "pass" else ""
+            count = f" ({describe_pass(message, self._num_passes)})" if message["name"] == "pass" else ""
             self._set_status(f"{PHASES.get(message['name'], message['name'])}{count}")
+        elif message["event"] == "again":
+            self._rates = []
+            self._say(f"      {again_text(message)}", style="yellow")
         elif message["event"] == "pass" and message["kind"] == "timed":
             self._rates.append(pass_rate(message))
 

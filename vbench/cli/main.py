@@ -1,7 +1,7 @@
 """The door: the commands, and the one place that turns an error into a message and an exit code.
 
 Exit codes: 0 done · 1 done, but no trial completed · 2 bad input · 3 this machine can't · 4 the results folder can't ·
-5 a defect of vbench · 130 interrupted (what was measured is kept).
+5 a defect of vbench · 6 `compare --fail-if-slower` found a loss · 130 interrupted (what was measured is kept).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vbench import errors
-from vbench.cli import doctor, engines, export, hardware, inspect, plan, prompts, report, run, schema, sweep
+from vbench.cli import compare, doctor, engines, export, hardware, inspect, plan, prompts, report, run, schema, sweep
 from vbench.cli.options import FLAG, help_of, silence_stdout
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done · 1 no trial completed · 2 bad input · 3 this machine can't · 4 results folder · "
-    "5 a defect of vbench · 130 interrupted",
+    "5 a defect of vbench · 6 slower (compare --fail-if-slower) · 130 interrupted",
 )
 _DEBUG = "--debug"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -104,6 +104,7 @@ _add("report", "Read", report.report)
 _add("best", "Read", inspect.best)
 _add("list", "Read", inspect.list_runs)
 _add("show", "Read", inspect.show)
+_add("compare", "Read", compare.compare)
 _add("export", "Read", export.export)
 _add("hardware", "This machine", hardware.hardware)
 _add("doctor", "This machine", doctor.doctor)

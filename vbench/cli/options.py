@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vbench.errors import Interrupted
+from vbench.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from vbench.records.runs import RunFolder
 
 DEFAULT_RESULTS = Path("results")
 DEFAULT_REPORTS = Path("reports")
@@ -167,6 +170,15 @@ def help_of(command: Callable[..., Any]) -> str:
     paragraph (examples) keeps its lines."""
     paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
     return "\n\n".join(one if one.startswith(" ") else " ".join(one.split()) for one in paragraphs)
+
+
+def refuse_comparison(run: RunFolder) -> None:
+    """Raises UsageError for the run of a comparison, which has no best trial."""
+    from vbench.records.runs import is_comparison
+
+    if is_comparison(run):
+        name = f"{run.sweep}/{run.run_id}"
+        raise UsageError(f"{name} is a comparison: `vbench compare {name}` prints what it found")
 
 
 class _Stopped(BaseException):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_REPORTS, DEFAULT_RESULTS, Results, RunName
+from vbench.cli.options import DEFAULT_REPORTS, DEFAULT_RESULTS, Results, RunName, refuse_comparison
 
 
 def report(
@@ -27,6 +27,8 @@ def report(
     from vbench.records.runs import resolve_run
     from vbench.report.build import build_report
 
-    files = build_report(resolve_run(results, run), out)
+    folder = resolve_run(results, run)
+    refuse_comparison(folder)
+    files = build_report(folder, out)
     for path in (files.html, files.markdown, files.csv):
         typer.echo(str(path))

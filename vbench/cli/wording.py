@@ -40,6 +40,7 @@ ORIGINS = {
     "final": "measured again: ",
     "random": "random: ",
     "interference": "side by side: ",
+    "reference": "reference, measured again: ",
 }
 """What stands before the settings of a trial that the search didn't ask for."""
 _REASONS = {
@@ -81,12 +82,24 @@ def describe_result(record: TrialRecord, objective: Objective, *, has_evidence: 
     return f"{record.outcome.replace('_', ' ')}{reason}"
 
 
+def again_text(message: dict[str, Any]) -> str:
+    """Of a trial that is run once more, why: `again: disturbed, as other processes took 1.9 of 2 cores`."""
+    return f"again: disturbed, as {printable(str(message['why']))}"
+
+
 def pass_rate(message: dict[str, Any]) -> str:
     """`812 tok/s` of a pass message; `–` when it can't be computed."""
     requests = message.get("requests") or {}
     tokens = sum(requests.get("output_tokens") or [0])
     duration_s = message.get("duration_s") or 0.0
     return show_value("output_throughput_tok_s", tokens / duration_s if duration_s > 0 else None)
+
+
+def describe_pass(phase: dict[str, Any], usual: int) -> str:
+    """`pass 3 of 5`, or `pass 7 of at most 12` where the trial ends when it knows enough; `usual`: how many passes
+    there are where the phase's message doesn't say."""
+    most = "at most " if phase.get("is_most") else ""
+    return f"pass {phase['index'] + 1} of {most}{phase.get('of', usual)}"
 
 
 def describe_work(info: RunInfo) -> str:

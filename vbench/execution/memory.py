@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from vbench.execution.host_load import HostCounters, HostReading
 from vbench.execution.process_tree import descendants
 
 SAMPLE_INTERVAL_S = 0.1
 # Walking page tables slows the walked process down (2 % of a core cost forked trials 3 % of their throughput here), so
 # it is rationed: this share of one core, and sooner only while files are being mapped, as in loading.
 _MAX_DUTY = 0.004
+_MAX_HOST_DUTY = 0.001  # of one core: a reading takes about a millisecond where the engine has 60 threads
 _MIN_WALK_INTERVAL_S = 0.25
 _FILE_GROWTH = 0.05
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -160,11 +162,17 @@ def kernel_oom_kills() -> int:
 
 
 class MemorySampler:
-    """A thread that reads a source until stopped; `poke` asks for a sample now (at the edge of a phase)."""
+    """A thread that reads a source until stopped; `poke` asks for a sample now (at the edge of a phase). With `host` it
+    reads the machine's counters too: then, at its start and at its end."""
 
-    def __init__(self, source: MemorySource, interval_s: float = SAMPLE_INTERVAL_S) -> None:
-        self.source = source
+    def __init__(
+        self, source: MemorySource, interval_s: float = SAMPLE_INTERVAL_S, host: HostCounters | None = None
+    ) -> None:
+        self.source, self.host = source, host
         self.samples: list[MemorySample] = []
+        self.host_readings: list[HostReading] = []
+        self._next_host = float("-inf")
+        self._host_costs_s: list[float] = []
         self._interval_s = interval_s
         self._wake = threading.Event()
         self._is_stopped = False
@@ -187,12 +195,27 @@ class MemorySampler:
         return self.samples
 
     def _run(self) -> None:
+        self._read_host()
+        is_due = False
         while not self._is_stopped:
             start = time.monotonic()
             used_bytes, num_processes = self.source.read()
             self.samples.append(MemorySample(t=start, used_bytes=used_bytes, num_processes=num_processes))
-            self._wake.wait(self._interval_s)
-            self._wake.clear()
+            if self._wake.wait(self._interval_s):
+                self._wake.clear()
+                is_due = True
+            if is_due and time.monotonic() >= self._next_host:
+                is_due = False
+                self._read_host()
+        self._read_host()
+
+    def _read_host(self) -> None:
+        if self.host is not None:
+            before_s = time.thread_time()
+            self.host_readings.append(self.host.read())
+            # The least of the last few: a page fault or two in one of them mustn't keep the next away for long.
+            self._host_costs_s = [*self._host_costs_s[-2:], time.thread_time() - before_s]
+            self._next_host = time.monotonic() + min(self._host_costs_s) / _MAX_HOST_DUTY
 
 
 def peak_bytes(samples: Sequence[MemorySample], start: float, end: float) -> int | None:

@@ -15,10 +15,11 @@ from vbench.spec.types import SweepSpec
 def trial_request(
     spec: SweepSpec, config: Mapping[str, Any], prompt_set: PromptSet, prompts_file: Path, model: str,
     environment: Mapping[str, str], *, keep_engine: bool = False, probe: bool = True,
+    quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The request for a configuration as the engine here is to be given it; `model` is what it loads. With
     `keep_engine` the worker waits for another trial of its engine instead of closing it; without `probe` it makes none,
-    whatever the sweep says."""
+    whatever the sweep says. `quality`: what `quality_check.quality_request` says, where the answers are checked."""
     measure = spec.measure
     load = {} if _mode(config) == "offline" else whole_load(config.get("load") or {})
     return {
@@ -38,7 +39,12 @@ def trial_request(
         "warmup_passes": measure.warmup_passes,
         "passes": measure.passes,
         "max_seconds": measure.max_seconds,
+        "until": measure.until,
+        "max_passes": measure.max_passes,
+        "settle": measure.settle,
+        "reset_prefix_cache": measure.reset_prefix_cache,
         "keep_engine": keep_engine,
+        "quality": quality,
     }
 
 

@@ -14,9 +14,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vbench.execution import leftovers
+from vbench.execution.host_load import HostCounters, HostReading
 from vbench.execution.keeper_client import Exit, Keeper, KeeperGone
 from vbench.execution.live_engine import LEAVE_GRACE_S, LiveEngine, live_engine, wait_for_memory
-from vbench.execution.memory import MemorySample, MemorySampler, MemorySource, ProcessTreeMemory, kernel_oom_kills
+from vbench.execution.memory import (
+    SAMPLE_INTERVAL_S,
+    MemorySample,
+    MemorySampler,
+    MemorySource,
+    ProcessTreeMemory,
+    kernel_oom_kills,
+)
 from vbench.execution.stopping import Stopper
 from vbench.execution.trial_process import TrialProcess
 from vbench.execution.watch import Watch
@@ -49,6 +57,9 @@ class RawTrial:
     """Set where the stopper's limit of a phase passed."""
     samples: list[MemorySample] = field(default_factory=list)
     memory_source: str = ""
+    host_readings: list[HostReading] = field(default_factory=list)
+    host: HostCounters | None = None
+    """What read them."""
     gpu_samples: list[GpuSample] = field(default_factory=list)
     gpu_warnings: list[str] = field(default_factory=list)
     """What of the GPUs couldn't be told, or wasn't given back."""
@@ -137,13 +148,14 @@ def _sampled(
     """The source and a running sampler, whatever happens stopped at the end; what it saw goes to the raw trial."""
     source = source_for(process.pid, process.keeper.pid if process.how == "fork" else None)
     is_gpu = isinstance(source, GpuSource)
-    sampler = MemorySampler(source, GPU_SAMPLE_INTERVAL_S) if is_gpu else MemorySampler(source)
+    raw.host = HostCounters(process.keeper.pid)
+    sampler = MemorySampler(source, GPU_SAMPLE_INTERVAL_S if is_gpu else SAMPLE_INTERVAL_S, raw.host)
     raw.memory_source = source.name
     sampler.start()
     try:
         yield source, sampler
     finally:
-        raw.samples = sampler.stop()
+        raw.samples, raw.host_readings = sampler.stop(), sampler.host_readings
         if isinstance(source, GpuSource):
             raw.gpu_samples = source.samples
             raw.gpu_warnings += source.warnings

@@ -14,6 +14,7 @@ from vbench.execution.engine_doubts import engine_doubts
 from vbench.execution.engine_log import facts_in, read_log
 from vbench.execution.interpreters import Interpreter
 from vbench.execution.memory import write_samples
+from vbench.execution.quality_check import frozen_texts, quality_of, quality_request
 from vbench.execution.runner import RawTrial
 from vbench.hardware.gpu_samples import write_gpu_samples
 from vbench.hardware.gpu_trial import Reserved, TrialGpus
@@ -66,7 +67,16 @@ class Tried:
     interpreter: Interpreter
     notes: list[str]
     fork_blocker: str | None = None
+    texts_sha256: str | None = None
+    """Of the texts that its answers are checked by; None where they aren't."""
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def asked_quality(spec: SweepSpec, run: RunFolder, tried: Tried) -> dict[str, Any]:
+    """What the worker is asked for the check of the trial's answers. Raises SpecError, StoreError."""
+    texts, path = frozen_texts(spec, run)
+    tried.texts_sha256 = texts.sha256
+    return quality_request(spec, path, is_reference=tried.origin == "baseline")
 
 
 def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
@@ -76,18 +86,20 @@ def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
     phases = verdict.phases_of(raw)
     _write_samples(tried, raw, around)
     facts, engine_notes = _facts(raw, log_text)
-    measurements = measure(passes, phases, around.spec.goodput)
+    quality, quality_warnings = quality_of(raw, tried.texts_sha256)
+    measurements = measure(passes, phases, around.spec.goodput, quality)
     excess = verdict.over_budget(outcome, measurements["peak_memory_bytes"], _limit_bytes(tried.config, around))
     if excess is not None:
         outcome, failure = Outcome.OVER_BUDGET, excess
     violated = violations(around.spec.constraints, measurements, {**tried.config, **facts})
     gpu_warnings = around.gpus.warnings if around.gpus is not None else ()
-    warnings = verdict.warnings_of(raw, passes, asked_tokens(around.prompt_set, tried.config))
+    warnings = [*verdict.warnings_of(raw, passes, asked_tokens(around.prompt_set, tried.config)), *quality_warnings]
     return _common(tried, around, outcome, failure, facts).model_copy(
         update={
             "measurements": measurements,
             "constraint_violations": violated if outcome.is_measured else {},
             "passes": passes,
+            "quality": quality,
             "prompt_set": _prompts(around.prompt_set, passes),
             "hardware": _hardware(around, raw.memory_source),
             "environment": _environment(tried, raw.how, [*engine_notes, *_notes_of_start(raw), *tried.notes]),

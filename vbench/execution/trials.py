@@ -19,7 +19,14 @@ from vbench.execution.process_tree import descendants
 from vbench.execution.request import request_notes, trial_request
 from vbench.execution.runner import OnEvent, RawTrial, run_trial
 from vbench.execution.stopping import Stopper
-from vbench.execution.trial_record import Judging, Surroundings, Tried, record_of, record_without_engine
+from vbench.execution.trial_record import (
+    Judging,
+    Surroundings,
+    Tried,
+    asked_quality,
+    record_of,
+    record_without_engine,
+)
 from vbench.hardware.gpu_trial import TrialGpus
 from vbench.outcome import Outcome
 from vbench.planner.dummy_model import model_folder
@@ -42,6 +49,7 @@ class _Attempt:
     stopper: Stopper | None
     keep: bool
     probe: bool
+    quality: bool
     key: str
 
 
@@ -124,13 +132,13 @@ class TrialRunner:
 
     def run(
         self, number: int, point: Point, origin: Origin, on_event: OnEvent, stopper: Stopper | None = None, *,
-        keep: bool = False, probe: bool = True,
+        keep: bool = False, probe: bool = True, quality: bool = False,
     ) -> TrialRecord:  # fmt: skip
         """Its record; an engine's failure is one too. Raises MachineError when what `reserved` held has gone.
 
         `keep`: another trial may want the engine, which stays alive then if this one completes. One that is alive
         already serves this trial where its `engine_key` is the same, and is closed first where it isn't. `probe`:
-        whether the probe that the sweep has is made.
+        whether the probe that the sweep has is made. `quality`: whether its answers are checked after the passes.
         """
         config = effective_config(self.spec, point.settings)
         tried = Tried(
@@ -142,7 +150,7 @@ class TrialRunner:
             return record_without_engine(tried, self._around, str(named.problem))
         if named is not None and named.interpreter is not None:
             tried.interpreter = named.interpreter
-        attempt = _Attempt(on_event, stopper, keep, probe, engine_key(self.spec, point.settings))
+        attempt = _Attempt(on_event, stopper, keep, probe, quality, engine_key(self.spec, point.settings))
         engine = self._reusable(attempt.key)
         record = self._run(tried, attempt) if engine is None else self._reuse(tried, attempt, engine)
         between, self._between = self._between, []
@@ -212,7 +220,7 @@ class TrialRunner:
         request = trial_request(
             self.spec, given.config, self.prompt_set, self.run_folder.prompts_jsonl, model,
             {**given.environment, **tried.config.get("environment", {}), **self._place}, keep_engine=attempt.keep,
-            probe=attempt.probe,
+            probe=attempt.probe, quality=asked_quality(self.spec, self.run_folder, tried) if attempt.quality else None,
         )  # fmt: skip
         reserved.check()
         raw = run_trial(

@@ -11,9 +11,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from vbench.analysis.disturbance import Disturbance, Seen, disturbances, is_host_known
+from vbench.execution.cache_hits import cache_warnings
 from vbench.execution.failures import classify, clean_line
+from vbench.execution.host_load import host_phase
 from vbench.execution.memory import peak_bytes
+from vbench.execution.quality_check import PHASE
 from vbench.execution.runner import RawTrial
+from vbench.execution.settling import settled, settling_warnings
+from vbench.execution.work_counts import work_warnings
 from vbench.hardware.gpu_phases import gpu_phase
 from vbench.hardware.gpu_trial import foreign_warnings
 from vbench.outcome import Outcome
@@ -39,6 +45,9 @@ def judge(
         evidence = f"process {phase} could not be ended, not even by SIGKILL"
         return (*_failed(Outcome.CRASHED, "unkillable", evidence, "look for a stuck driver or disk", phase), passes)
     dones, errors = raw.of("done"), raw.of("error")
+    was_checked_in_vain = phase == PHASE and not dones
+    if was_checked_in_vain:  # everything had been measured: what ends in the check costs that alone
+        dones, errors = [{}], []
     if raw.stopped is not None and not dones:
         return Outcome.PRUNED, None, passes
     if raw.timed_out is not None and not dones:
@@ -48,6 +57,7 @@ def judge(
     if not dones:
         return (*_died(raw, log_text, phase), passes)
     was_ended = raw.timed_out is not None or raw.stopped is not None  # by us, as it had just said that it was done
+    was_ended |= was_checked_in_vain
     if raw.exit is not None and not was_ended and raw.exit.code != 0:
         evidence = f"said it was done, then ended with {raw.exit.describe()}"
         return (*_failed(Outcome.CRASHED, "bad_exit", evidence, _LOG_ADVICE, phase), passes)
@@ -79,10 +89,19 @@ def phases_of(raw: RawTrial) -> list[Phase]:
             start_s=round(start - raw.started_t, 6),
             end_s=round(end - raw.started_t, 6),
             peak_memory_bytes=peak_bytes(raw.samples, start, end),
+            host=_host(raw, start, end),
             gpus=[one.as_json() for one in gpu_phase(raw.gpu_samples, start, end)] or None,
         )
         for (name, index, start), end in zip(marks, ends, strict=False)
     ]
+
+
+def _host(raw: RawTrial, start: float, end: float) -> dict[str, Any] | None:
+    if raw.host is None:
+        return None
+    whole = raw.host.is_whole_machine
+    found = host_phase(raw.host_readings, len(raw.host.cpus), start, end, is_whole_machine=whole)
+    return None if found is None else found.as_json()
 
 
 def over_budget(outcome: Outcome, peak: int | None, limit_bytes: int | None) -> Failure | None:
@@ -104,26 +123,30 @@ def over_budget(outcome: Outcome, peak: int | None, limit_bytes: int | None) -> 
 def warnings_of(raw: RawTrial, passes: Sequence[Pass], asked: Sequence[int] | None) -> list[str]:
     """What makes the numbers less trustworthy, each with advice. `asked`: the exact output tokens of each prompt, of
     all its answers together; None where each runs until it stops."""
-    warnings = []
     timed = [one for one in passes if one.kind == "timed"]
-    if asked is not None:
-        pairs = [pair for one in timed for pair in zip(one.requests.output_tokens, asked, strict=False)]
-        short = sum(1 for tokens, wanted in pairs if tokens != wanted)
-        if short:
-            length = f"the {asked[0]} tokens" if len(set(asked)) == 1 else "the tokens"
-            warnings.append(
-                f"{short} of {len(pairs)} requests didn't generate {length} asked for: "
-                "max_model_len leaves too little room; throughputs of such trials don't compare"
-            )
+    warnings = [
+        *work_warnings(timed, asked), *settling_warnings(raw.of("settled"), timed), *cache_warnings(raw, passes),
+    ]  # fmt: skip
+    seen = Seen(passes, phases_of(raw))
+    disturbed = disturbances(seen)
     durations = [one.duration_s for one in timed]
     if len(durations) >= 2 and max(durations) > 1.15 * min(durations):
         spread = max(durations) / min(durations) - 1
-        warnings.append(f"timed passes differ by {spread:.0%}: something else is running, or it hadn't warmed up")
+        warnings.append(f"timed passes differ by {spread:.0%}{_why_they_differ(disturbed, is_host_known(seen))}")
+    warnings += [one.text for one in disturbed if one.kind != "gpu_processes"]  # those are said below, with their pids
     if raw.leftovers:
         warnings.append(f"{len(raw.leftovers)} process(es) outlived the trial and were ended")
     if raw.timed_out is not None and raw.of("done"):
         warnings.append("the worker didn't end by itself after its last result and was killed")
     return [*warnings, *foreign_warnings(raw.gpu_samples), *raw.gpu_warnings]
+
+
+def _why_they_differ(disturbed: Sequence[Disturbance], is_known: bool) -> str:
+    if disturbed:
+        return f", likely as {' and '.join(one.cause for one in disturbed)}"
+    if is_known:
+        return ": nothing else ran here, so it hadn't warmed up (add warm-up passes), or the engine itself varies"
+    return ": something else is running, or it hadn't warmed up"
 
 
 def _last_phase(raw: RawTrial) -> str:
@@ -190,7 +213,7 @@ def _passes(raw: RawTrial, num_prompts: int) -> tuple[list[Pass], str | None]:
         if problem is not None:
             return passes, problem
         passes.append(one)
-    return passes, None
+    return settled(passes, raw.of("settled"))
 
 
 def _unsound(one: Pass, num_prompts: int) -> str | None:

@@ -56,6 +56,9 @@ class Requests(_Stored):
     e2e_latency_s: list[float | None] | None = None
     itl_s: list[list[float]] | None = None
     """Gaps between consecutive tokens, per request: only streaming ways of calling have them."""
+    asked_tokens: int | list[int] | None = None
+    """Output tokens asked of each, of all its answers together: one number where all are alike; null where each runs
+    until it stops."""
     finish_reasons: list[str | None] | None = None
     """Why each answer ended, in the engine's words (`length`, `stop`); of several answers the first's."""
     given_tokens: list[int | None] | None = None

@@ -28,6 +28,8 @@ from vbench.records.store import fsync_folder, storage_advice
 _RUN_ID = re.compile(r"(\d{8}-\d{6})(?:-(\d+))?", re.ASCII)
 _MARKERS = ("run.json", "trials.jsonl")
 """A folder with one of these is a run."""
+COMPARISON = "comparison"
+"""What `run.json` has under `kind` where two configurations were measured in turns; other runs have no kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def find_runs(results_root: Path) -> list[RunFolder]:
 
 
 def resolve_run(results_root: Path, text: str) -> RunFolder:
-    """The run meant by a path, `sweep/run`, `sweep` (its latest), a run id, or `""` (the latest of all).
+    """The run meant by a path, `sweep/run`, `sweep` (its latest), a run id, or `""` (the latest that is no comparison).
 
     Raises UsageError, with what there is, when nothing or more than one thing fits.
     """
@@ -166,7 +168,7 @@ def resolve_run(results_root: Path, text: str) -> RunFolder:
     if not runs:
         raise UsageError(f"there are no runs in {results_root}/: start one with `vbench sweep FILE`")
     if not text:
-        return runs[0]
+        return next((run for run in runs if not is_comparison(run)), runs[0])
     name = text.rstrip("/").removeprefix(f"{results_root}/")
     of_sweep = [run for run in runs if run.sweep == name]
     if of_sweep:
@@ -178,6 +180,14 @@ def resolve_run(results_root: Path, text: str) -> RunFolder:
     if of_id:
         return of_id[0]
     raise UsageError(f"no run {text!r} in {results_root}/: {_suggestion(name, runs)}")
+
+
+def is_comparison(run: RunFolder) -> bool:
+    """Whether it is one of two configurations (`vbench compare --again`), by its run.json."""
+    try:
+        return read_json(run.run_json).get("kind") == COMPARISON
+    except StoreError:
+        return False
 
 
 def _suggestion(text: str, runs: list[RunFolder]) -> str:

@@ -126,6 +126,9 @@ def draw_plots(contents: RunContents, page: Page) -> list[Plot]:
         found.append(_plot("time", "Where the time went", caption, alt, page.is_fake, draw))
     if page.pareto and page.pareto.plot:
         found.append(_pareto_plot(page.pareto.plot))
+    if page.quality and page.quality.plot:
+        draw_quality = partial(plots_search.draw_pareto, page.quality.plot)
+        found.append(_plot("quality", *page.quality.plot_words, page.is_fake, draw_quality))
     if page.search and page.search.course:
         found.append(_course_plot(page.search.course))
     return found

@@ -16,7 +16,9 @@ from vbench.report import gpu_tables, recipes, search_section, tables
 from vbench.report.contents import RunContents
 from vbench.report.latency_table import latency_table
 from vbench.report.pareto_section import ParetoSection, pareto_section
+from vbench.report.quality_section import QualitySection, quality_section
 from vbench.report.summary import Fact, summary_facts, summary_headline, summary_notes
+from vbench.report.trust_section import TrustSection, trust_section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Page:
     problems: tuple[str, ...]
     pareto: ParetoSection | None
     """None where the sweep has one objective."""
+    quality: QualitySection | None
+    """None where no trial's answers were checked."""
     search: search_section.SearchSection | None
     """None where nothing was searched."""
     effects: tuple[ParameterEffect, ...]
@@ -58,6 +62,8 @@ class Page:
     gpus: gpu_tables.GpuSection | None
     latencies: tables.Table | None
     estimates: tables.Table
+    trust: TrustSection | None
+    """None where nothing was disturbed or measured again as a reference."""
     warnings: tables.Table
     trials: tables.Table
     metrics: tables.Table
@@ -90,6 +96,7 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         recipes=_recipes(answer, folder),
         problems=contents.problems,
         pareto=pareto_section(records, contents.objectives),
+        quality=quality_section(records, answer),
         search=search_section.search_section(records, contents),
         effects=tuple(found),
         effects_table=tables.effects_table(found, contents.objective.metric, answer.best),
@@ -98,6 +105,7 @@ def make_page(folder: RunFolder, contents: RunContents) -> Page:
         gpus=gpu_tables.gpu_section(records, answer),
         latencies=latency_table(records, answer),
         estimates=tables.estimates_table(check_estimates(records)),
+        trust=trust_section(records),
         warnings=tables.warnings_table(records),
         trials=tables.trials_table(records, answer, names),
         metrics=tables.metrics_table(),

@@ -83,7 +83,7 @@ def scale_of(answer: Answer) -> float:
 def history(records: Sequence[TrialRecord], answer: Answer) -> History:
     """The marks of every trial, in trial order, each by its own measurement; interference checks are left out."""
     scale = scale_of(answer)
-    shown = (record for record in records if record.origin != "interference")
+    shown = (record for record in records if record.origin not in ("interference", "reference", "compare"))
     ordered = sorted(shown, key=lambda record: record.trial)
     steps = incumbents(ordered, answer.objective)
     baseline = objective_value(answer.baseline, answer.objective) if answer.baseline else None

@@ -112,7 +112,7 @@ def _gain_note(answer: Answer, gain: Gain) -> str:
         return f"no value per pass{once}"
     if interval.kind == "single":
         return f"a single pass on one side: how sure this is, is not known{once}"
-    kind = "95% bootstrap interval" if interval.kind == "bootstrap" else "worst to best case of the passes"
+    kind = "95% bootstrap interval" if interval.is_confidence else "worst to best case of the passes"
     doubt = "" if gain.is_clear else "; not told apart from no gain"
     return f"×{interval.low:.2f} – ×{interval.high:.2f}: {kind}{doubt}{once}"
 

@@ -140,6 +140,8 @@ def _origin(record: TrialRecord) -> str:
         return f" (trial {record.repeat_of} again)"
     if record.origin == "interference":
         return f" (trial {record.repeat_of} beside others)"
+    if record.origin == "reference":
+        return f" (trial {record.repeat_of} as reference)"
     return {"baseline": " (baseline)", "random": " (random arm)"}.get(record.origin, "")
 
 

@@ -27,6 +27,7 @@ from vbench.records.record import TrialRecord
 from vbench.report import recipes
 from vbench.report.gpu_tables import doubts_of_best, gpu_lines
 from vbench.report.pareto_section import front_table, varied
+from vbench.report.quality_section import quality_sentences
 from vbench.report.summary import late_trials, missing_finals, summary_facts, summary_headline
 from vbench.report.tables import differences_table, outcome_text, value_text
 from vbench.report.text import (
@@ -41,6 +42,7 @@ from vbench.report.text import (
     show_trials,
     show_value,
 )
+from vbench.report.trust_section import trust_lines
 from vbench.spec.types import Objective
 from vbench.units import format_duration
 
@@ -139,8 +141,8 @@ def summary_panel(records: Sequence[TrialRecord], objective: Objective) -> Panel
     facts = _grid()
     for fact in summary_facts(answer, records):
         facts.add_row(Text(fact.label, style="dim"), Text(fact.value, style="bold"), Text(fact.note, style="dim"))
-    parts.append(facts)
-    doubts = [*doubts_of_best(records, answer), missing_finals(answer), late_trials(answer)]
+    parts += [facts, *(Text(printable(line)) for line in quality_sentences(records, answer))]
+    doubts = [*doubts_of_best(records, answer), missing_finals(answer), late_trials(answer), *trust_lines(records)]
     parts += [Text(printable(line), style="yellow") for line in doubts if line]
     if answer.differences or answer.best:
         parts += [Text(), *_settings(answer)]
@@ -186,6 +188,8 @@ def trial_details(record: TrialRecord, objective: Objective | None = None, again
         value = show_metric(objective.metric, objective_value(again, objective))
         parts.append(Text(f"measured again in trials {show_trials(finals_of(again))}: {value}, which is what counts"))
     parts += [Text(printable(warning), style="yellow") for warning in record.warnings]
+    if record.spoiled is not None:
+        parts.append(Text(printable(f"run twice; of the attempt that was set aside: {'; '.join(record.spoiled.why)}")))
     passes = {
         f"{one.kind} pass {one.index + 1}": f"{format_duration(one.duration_s)}, "
         f"{sum(one.requests.output_tokens):,} tokens"

@@ -15,7 +15,7 @@ from vbench.records.record import Pass, TrialRecord
 
 THROUGHPUTS = ("output_throughput_tok_s", "total_token_throughput_tok_s", "request_throughput_req_s")
 """Metrics that are work ÷ duration of a pass, with work that is known before the pass."""
-_PHASE_OF = {"probe": "probe", "warmup": "warmup", "timed": "pass"}
+_PHASE_OF = {"probe": "probe", "warmup": "warmup", "unsettled": "pass", "timed": "pass"}
 _MOST_RANKED = 200
 assert all(name in BY_NAME for name in THROUGHPUTS)
 

@@ -37,6 +37,7 @@ TRUSTED_TAU = 0.6
 HOPELESS_TAU = 0.4
 HOPELESS_TRIALS = 8
 _PROBE = ("probe", 0)
+_NOT_LEARNT = ("interference", "reference", "compare")
 __all__ = ["EarlyStop", "Plan"]
 
 
@@ -66,11 +67,12 @@ class EarlyStop:
 
     def learn(self, record: TrialRecord) -> None:
         """Take a finished trial, whatever its end. Those run side by side to see whether they disturb each other are
-        left out: their rates aren't a lone trial's."""
+        left out, as their rates aren't a lone trial's, and those that are measured for other ends than the search's."""
         value = objective_value(record, self.objective)
-        if not self.is_able or not record.outcome.is_measured or record.origin == "interference" or not value:
+        if not self.is_able or not record.outcome.is_measured or record.origin in _NOT_LEARNT or not value:
             return
         rates = chunk_rates(record, self.objective.metric)
+        # Those that turned out not to have settled too: while a trial runs they can't be told from the others.
         timed = [rate for (phase, _), rate in rates.items() if phase == "pass"]
         if not timed:
             return
@@ -91,7 +93,8 @@ class EarlyStop:
         if self.objective.metric == "total_token_throughput_tok_s":
             self._see_inputs(record)
         if is_rankable(record, self.objective) and (self.best is None or value > self.best.value):
-            self.best = Best(trial=record.trial, value=value, num_passes=len(timed), margin=self.margin)
+            num_passes = sum(one.kind == "timed" for one in record.passes)
+            self.best = Best(trial=record.trial, value=value, num_passes=num_passes, margin=self.margin)
 
     def _see_inputs(self, record: TrialRecord) -> None:
         """Keep the longest that each prompt was for any configuration: what isn't known must not be counted short."""

@@ -44,6 +44,10 @@ class Plan:
     passes: int
     warmup_passes: int = 1
     probe_prompts: int = 0
+    most_passes: int = 0
+    """So many timed passes at most, where a trial may make more than `passes`."""
+    settles: bool = False
+    """Whether a trial's first timed passes, `passes` of them at most, may turn out not to count."""
 
     @property
     def probed(self) -> list[int]:
@@ -55,10 +59,10 @@ class Plan:
     @property
     def looks(self) -> int:
         """How often a trial is tested: once a chunk."""
-        return self.passes + self.warmup_passes + bool(self.probed)
+        return max(self.passes, self.most_passes) + self.warmup_passes + bool(self.probed)
 
     def passes_after(self, phase: str, index: int) -> int:
-        """Whole traversals of the prompts that follow a chunk."""
+        """Whole traversals of the prompts that follow a chunk, at least."""
         if phase == "pass":
             return max(0, self.passes - index - 1)
         return self.passes + max(0, self.warmup_passes - (index + 1 if phase == "warmup" else 0))
@@ -106,15 +110,26 @@ class TrialStopper:
         self._begin(phase, index)
         if self.is_new and self._is_first_pass(phase, index):
             return None
-        log_limit = self._log_bound_at_1s(phase, index)
-        if log_limit is None:
+        limits = [self._limit_s(phase, index, first) for first in self._firsts(phase)]
+        if None in limits:
             return None
-        # In a pass of n, the rate counts for an n-th only.
-        exponent = (log_limit - math.log(self.best.least)) * self._num_logs(phase)
-        limit_s = math.exp(exponent) if exponent < math.log(_LONGEST_S) else math.inf
+        limit_s = max(one for one in limits if one is not None)
         whole_s = limit_s * (self.work[0] / self.work[1] if phase == "probe" else 1.0)
         saves_s = whole_s * self.plan.passes_after(phase, index)
         return limit_s if limit_s < _LONGEST_S and saves_s >= self.restart_s else None
+
+    def _firsts(self, phase: str) -> range:
+        """The passes from which on they may be the ones that count. What could be the best of these cases bounds."""
+        is_open = phase == "pass" and self.plan.settles
+        return range(min(len(self._logs), self.plan.passes) + 1 if is_open else 1)
+
+    def _limit_s(self, phase: str, index: int, first: int) -> float | None:
+        log_limit = self._log_bound_at_1s(phase, index, first)
+        if log_limit is None:
+            return None
+        # In a pass of n, the rate counts for an n-th only.
+        exponent = (log_limit - math.log(self.best.least)) * self._num_logs(phase, first)
+        return math.exp(exponent) if exponent < math.log(_LONGEST_S) else math.inf
 
     def _begin(self, phase: str, index: int) -> None:
         """A phase begins. The first pass, maybe that of a second try, has none before it."""
@@ -144,20 +159,22 @@ class TrialStopper:
 
     def stopped(self, phase: str, index: int, after_s: float) -> Stopped:
         """What the record says. The bound is the least that was asked for at the limit, and falls from there."""
-        log_bound = self._log_bound_at_1s(phase, index)
-        bound = self.best.least
-        if log_bound is not None and after_s > 0:
-            bound = math.exp(log_bound - math.log(after_s) / self._num_logs(phase))
+        bounds = [
+            log_bound - math.log(after_s) / self._num_logs(phase, first)
+            for first in self._firsts(phase)
+            if after_s > 0 and (log_bound := self._log_bound_at_1s(phase, index, first)) is not None
+        ]
+        bound = math.exp(max(bounds)) if bounds else self.best.least
         return Stopped(
             phase=phase, index=index, after_s=round(after_s, 6), bound=bound,
             incumbent_trial=self.best.trial, incumbent_value=self.best.value, error_rate=self.error_rate,
         )  # fmt: skip
 
-    def _num_logs(self, phase: str) -> int:
-        return len(self._logs) + 1 if phase == "pass" else 1
+    def _num_logs(self, phase: str, first: int) -> int:
+        return len(self._logs) - first + 1 if phase == "pass" else 1
 
-    def _log_bound_at_1s(self, phase: str, index: int) -> float | None:
-        """The log of the trial's upper bound if this phase took one second."""
+    def _log_bound_at_1s(self, phase: str, index: int, first: int) -> float | None:
+        """The log of the trial's upper bound if this phase took one second and the passes from `first` on count."""
         if self._is_lost:
             return None
         if phase != "pass":
@@ -165,9 +182,9 @@ class TrialStopper:
             return None if highest is None else math.log(self.work[1 if phase == "probe" else 0]) + highest
         if self.passes is None:
             return None
-        num = self._num_logs(phase)
+        num = self._num_logs(phase, first)
         running = math.log(self.work[0]) + self.passes.ratio
-        return (math.fsum(self._logs) + running) / num + self.passes.of(num)
+        return (math.fsum(self._logs[first:]) + running) / num + self.passes.of(num)
 
 
 def _rate(message: Mapping[str, Any], metric: str) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vbench.spec.measure_types import MeasureSpec, QualitySpec
 from vbench.spec.types import SweepSpec
 
 # A run may be resumed with a larger budget, under another name, on a slower machine.
@@ -16,11 +17,12 @@ _LEFT_OUT = ("name", "description", "deadlines", "source", "text", "lines")
 # Keys that came later: a sweep without them keeps the digest that it had before.
 _SINCE: tuple[tuple[str, Any], ...] = (
     ("mode", "offline"), ("replicas", 1), ("sampling", {}), ("load", {}), ("goodput", {}), ("lora_modules", {}),
-    ("more_objectives", ()),
+    ("more_objectives", ()), ("quality", QualitySpec()),
 )  # fmt: skip
 _SEARCH_LEFT_OUT = (
     "trials", "timeout_s", "gpu_hours", "finalists", "final_rounds", "random_arm", "reuse_engine", "parallel_trials",
 )  # fmt: skip
+_MEASURE_SINCE = ("until", "max_passes", "settle", "reset_prefix_cache", "repeat_spoiled", "reference_every")
 _SEARCH_SINCE: tuple[tuple[str, Any], ...] = (("prune", None), ("prune_error_rate", 0.05), ("probe_prompts", 0))
 
 
@@ -38,6 +40,9 @@ def spec_digest(spec: SweepSpec) -> str:
         if fields[name] == default:
             del fields[name]
     plain = _plain(fields, f"{spec.source.parent}/")
+    for name in _MEASURE_SINCE:
+        if plain["measure"][name] == getattr(MeasureSpec(), name):
+            del plain["measure"][name]
     for name in _SEARCH_LEFT_OUT:
         del plain["search"][name]
     for name, default in _SEARCH_SINCE:

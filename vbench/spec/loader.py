@@ -21,6 +21,7 @@ from vbench.spec.overrides import apply_overrides
 from vbench.spec.parameters import ParameterReader, check_argument_name, domains, is_none
 from vbench.spec.problems import Problems, add_pydantic_errors, shown
 from vbench.spec.prompt_reading import read_prompts_section
+from vbench.spec.quality_section import read_quality
 from vbench.spec.search_reading import Written, objectives_apart, read_objectives, read_search
 from vbench.spec.suggest import closest
 from vbench.spec.types import (
@@ -125,6 +126,7 @@ class _Reading:
             is_grid=file.search.method == "grid",
         )  # fmt: skip
         parameters = reader.read(file.parameters, file.engine_args)
+        search = read_search(file, prompts, more_objectives, self.problems)
         return SweepSpec(
             name=file.name or re.sub(r"[^A-Za-z0-9._-]+", "-", self.source.stem).lstrip(".-") or "sweep",
             description=file.description,
@@ -143,11 +145,16 @@ class _Reading:
             engine_args=engine_args,
             environment=file.environment,
             parameters=parameters,
-            search=read_search(file, prompts, more_objectives, self.problems),
+            search=search,
             objective=objective,
             more_objectives=more_objectives,
             constraints=self._constraints(parameters),
             measure=MeasureSpec(**file.measure.model_dump()),
+            quality=read_quality(
+                file.quality, self.source.parent, baseline=file.baseline, constraints=file.constraints,
+                has_finals=bool(parameters and search.num_finalists), objectives=(objective, *more_objectives),
+                problems=self.problems,
+            ),
             deadlines=Deadlines(load_s=file.deadlines.load, pass_s=file.deadlines.pass_, close_s=file.deadlines.close),
             worker_start=file.worker_start,
             baseline=self._baseline(parameters),

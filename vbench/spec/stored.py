@@ -17,10 +17,15 @@ _HIDDEN = re.compile(r"(:[ \t]*)\*\*\*(?=[ \t]*(?:[,}#]|$))", re.MULTILINE)
 """A hidden secret as runs have it: `*` begins an alias in YAML, so the whole file couldn't be read."""
 
 
+def readable(text: str) -> str:
+    """A stored sweep file's text with its hidden secrets as the text `***`, which YAML can be read with."""
+    return _HIDDEN.sub(r'\1"***"', text)
+
+
 def stored_parameters(text: str, overrides: Sequence[str] = ()) -> tuple[Parameter, ...]:
     """Every parameter of the file that can be read; none where the file can't be read at all. Nothing is looked up."""
     try:
-        document = read_yaml(_HIDDEN.sub(r'\1"***"', text), "sweep.yaml")
+        document = read_yaml(readable(text), "sweep.yaml")
     except SpecError:
         return ()
     problems = Problems(document.lines)

@@ -6,6 +6,7 @@ What was done is read from the records, so a run that was cut short, at whatever
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from vbench.analysis import ranking
 from vbench.analysis.remeasure import REPEATS
@@ -17,6 +18,8 @@ from vbench.sweep.history import key_of
 from vbench.sweep.job_maker import JobMaker
 from vbench.sweep.jobs import Job
 from vbench.sweep.random_arm import Cost, RandomArm
+from vbench.sweep.reference_phase import ReferencePhase
+from vbench.sweep.repeating import Repeats
 from vbench.sweep.search_phase import MOST_REFUSED, SearchPhase
 
 _REASONS = {
@@ -41,6 +44,12 @@ class Agenda:
         """Set where trials are to run side by side."""
         self.notes: list[str] = []
         """What is to be said at the end."""
+        self.reference = ReferencePhase(maker, budget)
+        self._repeats = Repeats(
+            is_on=self.spec.measure.repeat_spoiled,
+            may_start=lambda gpus: budget.may_start(gpus) is None,
+            say=self.notes.append,
+        )
         self._stop: str | None = None
         self._is_arm_done = not (self.spec.search.random_arm and self.spec.parameters)
         standing = self.history.standing
@@ -58,10 +67,18 @@ class Agenda:
 
         The planner hasn't been asked of it.
         """
+        job = self._next(running)
+        return None if job is None else replace(job, repeats=self._repeats)
+
+    def _next(self, running: Sequence[Job]) -> Job | None:
         if self.search.end is None:
             if self.check is not None and self.check.is_due and not self.search.has_pending:
                 job, is_over = self.check.next(running)
                 if not is_over:
+                    return job
+            if self.reference.is_due and not self.search.has_pending:
+                job = self.reference.next(running)
+                if job is not None or running:
                     return job
             job = self.search.next(running)
             if job is not None:
@@ -76,7 +93,10 @@ class Agenda:
         return self._next_final(running)
 
     def noted(self, job: Job, record: TrialRecord) -> TrialRecord:
-        """A job's record before it is written, with what the check of trials side by side says of it."""
+        """A job's record before it is written, with what the check of trials side by side says of it, or the
+        reference of the machine."""
+        if job.origin == "reference":
+            return self.reference.noted(record)
         if self.check is None or self.check.is_decided:
             return record
         record = self.check.ended(job, record)

@@ -164,7 +164,7 @@ def _gain(spec: SweepSpec, best: TrialRecord, baseline: TrialRecord | None) -> s
     if interval is None or interval.kind == "single":
         return text
     doubt = "" if gain.is_clear else "; not told apart from no gain"
-    kind = "95% bootstrap interval" if interval.kind == "bootstrap" else "worst to best case of the passes"
+    kind = "95% bootstrap interval" if interval.is_confidence else "worst to best case of the passes"
     return f"{text} ({show_ratio(interval.low)} – {show_ratio(interval.high)}: {kind}{doubt})"
 
 

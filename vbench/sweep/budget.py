@@ -89,7 +89,8 @@ class Budget:
         """None when a trial may start now, on so many GPUs; else the limit that is reached.
 
         Time: none is started once it is spent. GPU-hours and session: none is started that would pass them, by the 90th
-        percentile of what this run's trials took (by the longest while there are fewer than 5).
+        percentile of what this run's trials took (by the longest while there are fewer than 5). May be asked in any
+        thread.
         """
         left, expected_s = self.left(), self.expected_trial_s()
         if left.time_s is not None and left.time_s <= 0:
@@ -131,7 +132,7 @@ class Budget:
     def spent_gpu_s(self) -> float:
         """GPU-seconds of all sessions, with what running trials have taken up to now."""
         now = self._clock()
-        running = sum((now - start) * gpus for start, gpus in self._running.values())
+        running = sum((now - start) * gpus for start, gpus in list(self._running.values()))
         return self._gpu_before_s + self._line.gpu_s + running
 
     def left(self) -> Left:
@@ -157,7 +158,8 @@ class Budget:
     def _committed_gpu_s(self) -> float:
         """What the trials that are running may still take."""
         now, expected_s = self._clock(), self.expected_trial_s()
-        return sum(max(0.0, expected_s - (now - start)) * gpus for start, gpus in self._running.values())
+        running = list(self._running.values())
+        return sum(max(0.0, expected_s - (now - start)) * gpus for start, gpus in running)
 
     def _session_end(self) -> float | None:
         """On the monotonic clock: the wall clock may be set while we run."""

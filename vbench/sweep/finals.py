@@ -16,7 +16,8 @@ from vbench.spec.types import Objective, SearchSpec
 
 
 class Finals:
-    """`search.final_rounds` times each finalist, in turns (A B C A B C), so that what changes with time hits all."""
+    """`search.final_rounds` times each finalist, in turns there and back (A B C C B A): what changes evenly with time
+    hits all alike."""
 
     def __init__(self, search: SearchSpec, objective: Objective, records: Sequence[TrialRecord]) -> None:
         self.rounds = search.final_rounds
@@ -34,11 +35,14 @@ class Finals:
         return sum(min(self.rounds, self._given[one.trial]) for one in self.finalists)
 
     def next(self) -> TrialRecord | None:
-        """Whose turn it is: of those that were measured least, the best. None when all are done."""
+        """Whose turn it is: of those that were measured least the best, in every other round the last. None when all
+        are done."""
         left = [one for one in self.finalists if self._given[one.trial] < self.rounds]
         if not left:
             return None
-        chosen = min(left, key=lambda one: self._given[one.trial])  # of several the first, which ranks best
+        done = min(self._given[one.trial] for one in left)
+        waiting = [one for one in left if self._given[one.trial] == done]  # the first ranks best
+        chosen = waiting[-1 if done % 2 else 0]
         self._given[chosen.trial] += 1
         return chosen
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vbench.analysis import ranking
+from vbench.analysis.drift import References
 from vbench.analysis.remeasure import REPEATS
 from vbench.outcome import Outcome
 from vbench.progress import Standing
@@ -35,6 +36,8 @@ class History:
         """Refused by the planner since a trial was last started."""
         self.last: TrialRecord | None = None
         """The last one that was started, without its passes."""
+        self.references = References()
+        """The reference configuration, and what it was measured to be."""
         self._objective = objective
         self._tried: set[bytes] = set()
         self._starts_s, self._num_starts = 0.0, 0
@@ -61,6 +64,7 @@ class History:
         standing = self.standing
         standing.num_records += 1
         standing.outcomes[record.outcome] += 1
+        self.references.add(record)
         if not is_started(record):
             self.num_refused_in_row += 1
         else:

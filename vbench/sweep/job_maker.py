@@ -21,6 +21,7 @@ from vbench.sweep.jobs import Executor, Job
 from vbench.sweep.ledger import gpus_of
 from vbench.sweep.planning import refused_record
 from vbench.sweep.prepared import Prepared
+from vbench.sweep.quality_guard import QualityGuard
 
 _NAMES_GPUS = "environment.CUDA_VISIBLE_DEVICES"
 
@@ -32,10 +33,14 @@ _NEAR = 0.03
 class JobMaker:
     """Makes a run's jobs."""
 
-    def __init__(self, prepared: Prepared, history: History, early_stop: EarlyStop | None) -> None:
+    def __init__(
+        self, prepared: Prepared, history: History, early_stop: EarlyStop | None, records: Sequence[TrialRecord] = ()
+    ) -> None:
         self.prepared, self.spec, self.history, self.early_stop = prepared, prepared.spec, history, early_stop
         self.baseline = baseline_point(self.spec)
         self.keeps_engines = self.spec.search.reuse_engine and asks_differently(self.spec)
+        self.guard = QualityGuard(self.spec, records)
+        """Knows whose answers are checked, and against what."""
         self.executor: Executor | None = None
         """Set once this session starts its first trial."""
         self.is_beside = False
@@ -75,6 +80,7 @@ class JobMaker:
             stopper=self._stopper(point, config) if origin == "search" else None,
             is_kept=self.keeps_engines and origin not in REPEATS, is_alone=self._is_alone(point, config, origin),
             has_probe=origin in ("baseline", "search") and self.early_stop is not None and self.early_stop.wants_probe,
+            has_quality=self.guard.wants(origin, repeat_of),
         )  # fmt: skip
 
     def refused(self, job: Job) -> TrialRecord:
@@ -152,5 +158,7 @@ def make_early_stop(spec: SweepSpec, num_prompts: int) -> EarlyStop | None:
         passes=spec.measure.passes,
         warmup_passes=spec.measure.warmup_passes,
         probe_prompts=spec.search.probe_prompts,
+        most_passes=0 if spec.measure.until is None else spec.measure.max_passes,
+        settles=spec.measure.settle,
     )
     return EarlyStop(spec.objective, plan, error_rate=spec.search.prune_error_rate, margin=_NEAR)

@@ -23,6 +23,7 @@ from vbench.records.record import Origin, TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.records.store import storage_advice
 from vbench.spec.space import Point
+from vbench.sweep.repeating import Repeats, causes, is_first_better, joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,14 @@ class Job:
     """Whether its engine may live on for the next one."""
     has_probe: bool = False
     """Whether it begins with a pass over a few prompts."""
+    has_quality: bool = False
+    """Whether its answers are checked after the passes."""
     is_alone: bool = True
     """Whether it has the machine to itself."""
     passes: int | None = None
     """Timed passes, where they are others than the sweep's."""
+    repeats: Repeats | None = None
+    """Whether it is run once more where something disturbed it; None: it isn't."""
 
     def with_plan(self, plan: Plan) -> Job:
         """The same job, planned."""
@@ -145,18 +150,41 @@ class Inline:
 
 
 def run_job(runner: TrialRunner, job: Job, on_event: OnEvent) -> TrialRecord:
-    """Run a job to its record."""
-    if job.origin == "final":
-        runner.release()  # each final has a start of its own: what differs from start to start is in it
+    """Run a job to its record; twice where something disturbed it (`repeating`)."""
+    if job.origin in ("final", "reference"):
+        runner.release()  # each has a start of its own: what differs from start to start is in it
     spec = runner.spec
     if job.passes is not None:
-        runner.spec = replace(spec, measure=replace(spec.measure, passes=job.passes, max_seconds=None))
+        runner.spec = replace(spec, measure=replace(spec.measure, passes=job.passes, max_seconds=None, until=None, settle=False))
     try:
-        return runner.run(
-            job.number, job.point, job.origin, on_event, job.stopper, keep=job.is_kept, probe=job.has_probe
-        )
+        record = runner.run(
+            job.number, job.point, job.origin, on_event, job.stopper, keep=job.is_kept, probe=job.has_probe,
+            quality=job.has_quality,
+        )  # fmt: skip
+        found = job.repeats.why(record, job.gpus) if job.repeats is not None else []
+        if not found or job.repeats is None:
+            return record
+        on_event({"event": "again", "why": causes(found)})
+        second = _once_more(runner, job, on_event, record)
+        job.repeats.ended(second)
+        return joined(record, second)
     finally:
         runner.spec = spec
+
+
+def _once_more(runner: TrialRunner, job: Job, on_event: OnEvent, first: TrialRecord) -> TrialRecord:
+    """The second attempt, begun as the first was. Nothing stops it early: that the configuration can be measured is
+    known. The memory samples that stay are those of the attempt that stands."""
+    if first.environment.get("worker_start") != "reused":
+        runner.release()
+    samples = runner.run_folder.samples(job.number)
+    earlier = samples.read_bytes() if samples.exists() else b""
+    second = runner.run(
+        job.number, job.point, job.origin, on_event, keep=job.is_kept, probe=job.has_probe, quality=job.has_quality
+    )
+    if earlier and is_first_better(first, second):
+        samples.write_bytes(earlier)
+    return second
 
 
 def write_pending(run: RunFolder, jobs: Sequence[Job]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from vbench.records.runs import RunFolder
 from vbench.search.base import Asking, Searcher
@@ -32,7 +33,13 @@ class SearchPhase:
     @property
     def has_pending(self) -> bool:
         """Whether trials of the search that an earlier session left running may still have to be run."""
-        return any(earlier.get("origin", "search") == "search" for earlier in self._pending)
+        return any(self._is_open(earlier) for earlier in self._pending)
+
+    def _is_open(self, earlier: Mapping[str, Any]) -> bool:
+        """Whether it is a trial of the search that has no record."""
+        number = earlier["trial"]
+        is_cut_short = number >= self.history.next_number or number in self.history.missing
+        return earlier.get("origin", "search") == "search" and is_cut_short
 
     def next(self, running: Sequence[Job]) -> Job | None:
         """The next job, beside those that run; None when the search has come to its end."""
@@ -61,9 +68,7 @@ class SearchPhase:
         while self._pending:
             earlier = self._pending.pop(0)
             point = point_of(self.spec.parameters, earlier["parameters"])
-            is_cut_short = earlier["trial"] >= self.history.next_number or earlier["trial"] in self.history.missing
-            is_searched = earlier.get("origin", "search") == "search" and is_cut_short
-            if is_searched and point is not None and self.maker.is_allowed(point, running):
+            if self._is_open(earlier) and point is not None and self.maker.is_allowed(point, running):
                 return self.maker.job(earlier["trial"], point, "search")
         point = self._ask(number, running)
         if point is None:

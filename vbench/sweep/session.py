@@ -60,7 +60,7 @@ class Session:
         self.early_stop = make_early_stop(self.spec, prepared.prompt_set.num_prompts)
         self.history = History(self.spec.objective, records, planned_trials(self.spec))
         self.budget = Budget(self.spec, run, limits, records=records)
-        self.maker = JobMaker(prepared, self.history, self.early_stop)
+        self.maker = JobMaker(prepared, self.history, self.early_stop, records)
         search = SearchPhase(self.maker, run, self.searcher, self.budget)
         self.agenda = Agenda(self.maker, search, self.budget, self._read)
         self.places, said = places_of(self.spec, prepared.target)
@@ -162,7 +162,7 @@ class Session:
             record = record.model_copy(update={"repeat_of": job.repeat_of})
         if job.plan is not None and record.estimate is None:
             record = record.model_copy(update={"estimate": estimate_of(job.plan)})
-        record = self.agenda.noted(job, record)
+        record = self.agenda.noted(job, self.maker.guard.judged(record, is_checked=job.has_quality))
         before = self.history.best
         self.store.append(record)
         self.budget.trial_ended(record)

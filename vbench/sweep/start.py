@@ -156,6 +156,7 @@ def _create(prepared: Prepared, results_root: Path, overrides: Sequence[str]) ->
             "hardware": prepared.hardware,
             "target": dict(target_facts(prepared.target)),
             "overrides": [_without_secrets(override) for override in overrides],
+            "source": displayed_path(str(spec.source)),
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "vbench_version": vbench_version(),
             "num_trials_planned": planned_trials(spec),

@@ -117,7 +117,7 @@ async def drive(prompts: List[Any], work: Work, send: Send) -> PassResult:
     the request is sent, after its arrival time and once it has its place, as in `vllm bench serve`: waiting for a
     place is not the engine's. The first request to fail cancels the others and is raised as RequestError.
     """
-    requests = [_Request() for _ in prompts]
+    requests = [RequestTimes() for _ in prompts]
     start = time.monotonic()
     ended: "asyncio.Future[Optional[RequestError]]" = asyncio.get_running_loop().create_future()
     places = asyncio.Semaphore(work.max_concurrency or max(1, len(prompts)))
@@ -152,11 +152,11 @@ async def drive(prompts: List[Any], work: Work, send: Send) -> PassResult:
         await asyncio.gather(*tasks, return_exceptions=True)
     if error is not None:
         raise error
-    return _result(requests, start)
+    return result_of(requests, start)
 
 
-class _Request:
-    """One request's times, all on the same clock."""
+class RequestTimes:
+    """One request's times, all on the same clock, in seconds, and its tokens."""
 
     def __init__(self) -> None:
         self.token_ids: List[int] = []
@@ -164,20 +164,25 @@ class _Request:
         self.gaps: List[float] = []
 
     async def run(self, chunks: AsyncIterator[List[int]]) -> None:
+        """Send, and take every chunk as it comes."""
         self.sent = time.monotonic()
         async for ids in chunks:
-            now = time.monotonic()
-            if not ids:
-                continue
-            if self.token_ids:
-                self.gaps.append(now - self.last)
-            else:
-                self.first = now
-            self.last = now
-            self.token_ids.extend(ids)
+            self.came(time.monotonic(), ids)
+
+    def came(self, now: float, ids: List[int]) -> None:
+        """A chunk with these new token ids came at that time; one without any is not counted."""
+        if not ids:
+            return
+        if self.token_ids:
+            self.gaps.append(now - self.last)
+        else:
+            self.first = now
+        self.last = now
+        self.token_ids.extend(ids)
 
 
-def _result(requests: List[_Request], start: float) -> PassResult:
+def result_of(requests: List[RequestTimes], start: float) -> PassResult:
+    """The result of a pass that began at `start`, its `input_tokens` left to the caller."""
     result = PassResult(input_tokens=[], token_ids=[one.token_ids for one in requests])
     result.ttft_s = [one.first - one.sent if one.token_ids else None for one in requests]
     result.e2e_latency_s = [one.last - one.sent if one.token_ids else None for one in requests]

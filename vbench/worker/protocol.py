@@ -1,13 +1,21 @@
 """What crosses the pipe: one JSON object a line, on a descriptor that nothing else writes to.
 
 Trial → parent, in this order: `phase` (a stretch begins; its end is the next one's begin), `engine` (facts after load),
-`pass` (one traversal, with its requests), then exactly one of `done` or `error`. Times are `time.monotonic()`, which on
-Linux is one clock for all processes, so the parent can lay its own samples over them.
+`pass` (one traversal, with its requests), `settled` (after the last timed pass), where it is asked for `quality` (what
+the module of that name found, or the `problem`), then exactly one of `done` or `error`. Times are `time.monotonic()`,
+which on Linux is one clock for all processes, so the parent can lay its own samples over them.
+
+A timed pass's `phase` says how many of them there will be: `of`, and `is_most` where it may end before. A `pass` says
+what became of the `prefix_cache` before it: `reset`, `kept` as the request has it (`reset_prefix_cache: false`),
+`refused` by the engine, or `unsupported`. `settled` is `pacing.Pacer.summary`.
 
 A trial whose request has `keep_engine` has a third descriptor, a SOCK_SEQPACKET socket. It doesn't close its engine:
 it says `done` with `is_kept` and waits there, for `{op: next, request}` with descriptors [result, log], which begins
 another trial of the same engine on a new pipe (`hello`, `engine` with the same facts, then passes), or for
 `{op: close}` or the socket's end, at which it closes the engine and ends, and says nothing any more.
+
+A request's `slow_share` (0 or more; in no request of a sweep) is for tests of vbench itself: after the answers of each
+pass the worker idles for that share of the time they took, within what is timed. 0.03 is an engine slower by 3 %.
 """
 
 from __future__ import annotations
@@ -45,9 +53,9 @@ class Channel:
         os.close(self.fd)
         self.fd = null
 
-    def phase(self, name: str, index: int = 0) -> None:
+    def phase(self, name: str, index: int = 0, **plan: Any) -> None:
         """Say that a phase begins now."""
-        self.send({"event": "phase", "name": name, "index": index, "t": time.monotonic()})
+        self.send({"event": "phase", "name": name, "index": index, "t": time.monotonic(), **plan})
 
 
 def error_event(error: BaseException, phase: str) -> Dict[str, Any]:

@@ -1,8 +1,9 @@
 """One engine of several side by side: does what the trial's process asks over one pipe and answers over another.
 
-One JSON object a line each way, one answer a question. Questions (`op`): load, prepare, generate, collect, counters,
-reset, close. The answers of a pass are handed over by `collect`, when all replicas have finished: packing and reading
-them takes time that isn't the engines'. An error is an `error` event, as the trial's own; after it the process ends.
+One JSON object a line each way, one answer a question. Questions (`op`): load, prepare, generate, collect, score,
+greedy, counters, reset, close. The answers of a pass are handed over by `collect`, when all replicas have finished:
+packing and reading them takes time that isn't the engines'. An error is an `error` event, as the trial's own; after it
+the process ends.
 """
 
 from __future__ import annotations
@@ -79,12 +80,17 @@ class _Replica:
         result, self.result = self.result, None
         return {"result": vars(result)}
 
+    def score(self, texts: List[str], most_tokens: int) -> Dict[str, Any]:
+        return {"scores": vars(self.engine.score(texts, most_tokens))}
+
+    def greedy(self, items: List[Dict[str, Any]], work: Dict[str, Any]) -> Dict[str, Any]:
+        return {"ids": self.engine.greedy(items, Work(work))}
+
     def counters(self) -> Dict[str, Any]:
         return {"counters": self.engine.counters()}
 
     def reset(self) -> Dict[str, Any]:
-        self.engine.reset_prefix_cache()
-        return {}
+        return {"was_reset": self.engine.reset_prefix_cache()}
 
     def close(self) -> Dict[str, Any]:
         self.engine.close()

@@ -11,13 +11,15 @@ import sys
 import tempfile
 import time
 import traceback
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from .engines import load_engine
 from .engines.base import Engine, PassResult, Work
 from .load import arrival_offsets
 from .next_trials import NextTrials
+from .pacing import Pacer
 from .protocol import PROTOCOL, Channel, error_event
+from .quality import quality_event
 
 # The engine lives until `os._exit`: its destructor takes a second and tells nothing.
 _ALIVE: List[Engine] = []
@@ -58,6 +60,7 @@ class _Trial:
     def __init__(self, request: Dict[str, Any], channel: Channel) -> None:
         self.facts: Dict[str, Any] = {}
         self.prompts: List[Any] = []
+        self.num_duplicates = 0
         self.output_lengths: Optional[List[int]] = None
         self._take(request, channel)
 
@@ -66,6 +69,7 @@ class _Trial:
         self.channel = channel
         self.phase_name = "start"
         self.is_kept = bool(request.get("keep_engine"))
+        self.is_doubtful = False
         load = request.get("load") or {}
         self.work = Work(dict(request, max_concurrency=load.get("max_concurrency")))
 
@@ -84,6 +88,7 @@ class _Trial:
         self.facts = self.engine.load(request["model"], dict(request["engine_args"]), is_forked)
         self.channel.send({"event": "engine", "facts": self.facts})
         items = _read_prompts(request["prompts_file"])
+        self.num_duplicates = len(items) - len({json.dumps(item, sort_keys=True) for item in items})
         if items and "output_tokens" in items[0]:
             self.output_lengths = [item["output_tokens"] for item in items]
         self.prompts = self.engine.prepare(items)
@@ -106,21 +111,32 @@ class _Trial:
             self._phase("warmup", index)
             self._pass(self.engine, self.prompts, self.work, "warmup", index)
         self._timed_passes(self.engine, self.prompts)
+        self._check_quality()
         if self.is_kept:
             self.channel.send({"event": "done", "t": time.monotonic(), "is_kept": True})
 
     def close(self) -> None:
         """Close the engine, as the last thing."""
         self._phase("close")
+        if self.is_doubtful:
+            return self._close_doubtful()
         self.engine.close()
         self.channel.send({"event": "done", "t": time.monotonic()})
+
+    def _close_doubtful(self) -> None:
+        """Of an engine that the check of the answers may have ended: how it ends isn't how the trial does."""
+        self.channel.send({"event": "done", "t": time.monotonic()})
+        try:
+            self.engine.close()
+        except Exception:
+            traceback.print_exc()
 
     def _hello(self) -> None:
         self.channel.send({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "t": time.monotonic()})
 
-    def _phase(self, name: str, index: int = 0) -> None:
+    def _phase(self, name: str, index: int = 0, **plan: Any) -> None:
         self.phase_name = name
-        self.channel.phase(name, index)
+        self.channel.phase(name, index, **plan)
 
     def _probe(self, engine: Engine, prompts: List[Any]) -> None:
         """A pass over a few of the prompts, evenly taken, before all others: it tells early what isn't worth more."""
@@ -131,20 +147,38 @@ class _Trial:
             self._pass(engine, [prompts[index] for index in indexes], self.work.of(indexes), "probe", 0)
 
     def _timed_passes(self, engine: Engine, prompts: List[Any]) -> None:
-        spent_s = 0.0
-        limit_s = self.request.get("max_seconds")
-        for index in range(self.request["passes"]):
-            if index > 0 and limit_s is not None and spent_s >= limit_s:
-                break
-            self._phase("pass", index)
-            spent_s += self._pass(engine, prompts, self.work, "timed", index)
+        pacer = Pacer(self.request)
+        index = 0
+        while pacer.wants_more():
+            self._phase("pass", index, **pacer.plan())
+            pacer.took(*self._pass(engine, prompts, self.work, "timed", index))
+            index += 1
+        self.channel.send(dict(pacer.summary(), num_duplicates=self.num_duplicates))
 
-    def _pass(self, engine: Engine, prompts: List[Any], work: Work, kind: str, index: int) -> float:
-        engine.reset_prefix_cache()
+    def _check_quality(self) -> None:
+        """The check of the answers, where it is asked for. Its failure isn't the trial's: what is measured stands."""
+        if not self.request.get("quality"):
+            return
+        self._phase("quality")
+        try:
+            event = quality_event(self.engine, self.request, _read_prompts(self.request["prompts_file"]))
+        except Exception as error:
+            traceback.print_exc()
+            event = {"event": "quality", "problem": "{}: {}".format(type(error).__name__, error)[:2000]}
+            self.is_doubtful = not isinstance(error, NotImplementedError)  # it may have ended the engine
+            self.is_kept = self.is_kept and not self.is_doubtful
+        self.channel.send(event)
+
+    def _pass(self, engine: Engine, prompts: List[Any], work: Work, kind: str, index: int) -> Tuple[float, int]:
+        """Seconds, and output tokens."""
+        prefix_cache = self._reset_prefix_cache(engine)
         before = engine.counters()
         start = time.monotonic()
         clock_start = engine.clock()
         result = engine.generate(prompts, work)
+        slow_share = self.request.get("slow_share") or 0.0  # no sweep can ask for it: see `protocol`
+        if slow_share > 0:
+            engine.idle(slow_share * (engine.clock() - clock_start))
         duration_s = engine.clock() - clock_start
         after = engine.counters()
         self.channel.send(
@@ -154,12 +188,20 @@ class _Trial:
                 "index": index,
                 "t": start,
                 "duration_s": duration_s,
-                "requests": _columns(result),
+                "prefix_cache": prefix_cache,
+                "requests": dict(_columns(result), asked_tokens=work.asked_tokens()),
                 "output_sha256": hashlib.sha256(json.dumps(result.token_ids).encode()).hexdigest(),
                 "engine_metrics": {name: after[name] - before.get(name, 0) for name in sorted(after)},
             }
         )
-        return duration_s
+        return duration_s, sum(map(len, result.token_ids))
+
+    def _reset_prefix_cache(self, engine: Engine) -> str:
+        """What became of it, in the words of `protocol`."""
+        if not self.request.get("reset_prefix_cache", True):
+            return "kept"
+        was_reset = engine.reset_prefix_cache()
+        return "unsupported" if was_reset is None else "reset" if was_reset else "refused"
 
 
 def _columns(result: PassResult) -> Dict[str, Any]:
@@ -170,6 +212,8 @@ def _columns(result: PassResult) -> Dict[str, Any]:
     for name in ("ttft_s", "tpot_s", "e2e_latency_s", "send_s"):
         values = getattr(result, name)
         columns[name] = None if values is None else [None if v is None else round(v, 6) for v in values]
+    for name in ("finish_reasons", "given_tokens"):
+        columns[name] = getattr(result, name)
     if result.itl_s is not None:
         columns["itl_s"] = [[round(gap, 6) for gap in gaps] for gaps in result.itl_s]
     return columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 
 class Work:
@@ -34,6 +34,16 @@ class Work:
         """What prompt `index` generates exactly; None: until it stops, within `max_tokens`."""
         return self.output_tokens if self.output_lengths is None else self.output_lengths[index]
 
+    def asked_tokens(self) -> Optional[Union[int, List[int]]]:
+        """What each prompt generates exactly, all its answers together: one number where all are alike; None where each
+        runs until it stops, or where the number of answers is nothing that an engine takes."""
+        answers = self.sampling.get("beam_width") or self.sampling.get("n") or 1
+        if not isinstance(answers, int):
+            return None
+        if self.output_lengths is not None:
+            return [length * answers for length in self.output_lengths]
+        return None if self.output_tokens is None else self.output_tokens * answers
+
     def of(self, indexes: List[int]) -> "Work":
         """The same asked of these prompts alone; of arrivals, as many as there are prompts, from the first."""
         part = Work(self.as_request())
@@ -61,6 +71,8 @@ class PassResult:
 
     `token_ids`: of all sequences of a prompt, one after another. `itl_s`: gaps between a request's consecutive chunks
     (streaming modes only), as `vllm bench serve` counts them. `send_s`: when each was sent, from the pass's start.
+    `finish_reasons`: why each answer ended (of several the first's), in the engine's words. `given_tokens`: how many
+    prompt tokens it was handed; None for a prompt that was handed over as text.
     """
 
     def __init__(self, input_tokens: List[int], token_ids: List[List[int]]) -> None:
@@ -71,6 +83,18 @@ class PassResult:
         self.e2e_latency_s: Optional[List[Optional[float]]] = None
         self.itl_s: Optional[List[List[float]]] = None
         self.send_s: Optional[List[float]] = None
+        self.finish_reasons: Optional[List[Optional[str]]] = None
+        self.given_tokens: Optional[List[Optional[int]]] = None
+
+
+class Scores:
+    """How likely fixed texts are, in their order. `nll`: nats, of all of a text's tokens but the first, each given
+    those before it. `tokens`: how many that sum is over. `num_cut`: texts that were longer than what was scored."""
+
+    def __init__(self) -> None:
+        self.nll: List[float] = []
+        self.tokens: List[int] = []
+        self.num_cut = 0
 
 
 class Engine(abc.ABC):
@@ -110,18 +134,32 @@ class Engine(abc.ABC):
     def generate(self, prompts: List[Any], work: Work) -> PassResult:
         """Answer all prompts: exactly `work.output_tokens` each, or until each stops within `work.max_tokens`."""
 
+    def score(self, texts: List[str], most_tokens: int) -> Scores:
+        """The likelihood of the first `most_tokens` tokens of each text, at temperature 1, whatever the sweep samples
+        at; fewer where the engine's context is shorter. Raises ValueError where it isn't a number."""
+        raise NotImplementedError("this way of calling can't score texts")
+
+    def greedy(self, items: List[Dict[str, Any]], work: Work) -> List[List[int]]:
+        """The token ids that `work` gets to these prompt items (not what `prepare` made of them), outside any pass."""
+        return self.generate(self.prepare(items), work).token_ids
+
     @abc.abstractmethod
     def counters(self) -> Dict[str, float]:
         """Monotonic counters of the engine's own metrics; the trial takes differences over each pass."""
 
     @abc.abstractmethod
-    def reset_prefix_cache(self) -> None:
-        """Forget cached prefixes, so that no pass profits from an earlier one."""
+    def reset_prefix_cache(self) -> Optional[bool]:
+        """Forget cached prefixes, so that no pass profits from an earlier one. False: the engine goes on refusing.
+        None: it has no such call. A version that doesn't say whether it did counts as one that did."""
 
     @abc.abstractmethod
     def close(self) -> None:
         """Release what can be released; the process ends right after."""
 
     def clock(self) -> float:
-        """The clock that passes are timed with, in seconds. Only the fake engine has one of its own."""
+        """The clock that passes are timed with, in seconds. Only the fake engine and replicas have one of their own."""
         return time.monotonic()
+
+    def idle(self, seconds: float) -> None:
+        """Let so much time pass on that clock, doing nothing: what makes an engine slower by a known share."""
+        time.sleep(seconds)

@@ -4,28 +4,31 @@ Time of a pass of n prompts with p prompt and o output tokens each, s = min(max_
 
     ceil(n / s) · ( s·p·PREFILL_S + o · (STEP_S + s·SEQUENCE_S) · block_factor ) · quantization_factor · (1 + noise)
 
-on a clock of its own, unless `sleep_scale` says how much of that to really sleep. `fail` makes it misbehave on purpose:
-the engine argument from its start on, the sampling setting in the passes that ask for it.
+(the first `cold_passes` take `cold_factor` times as long) on a clock of its own, unless `sleep_scale` says how much of
+that to really sleep. `fail` makes it misbehave on purpose: the engine argument from its start on, the sampling setting
+in the passes that ask for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
-from .base import Engine, PassResult, Work
+from .base import Engine, PassResult, Scores, Work
+from .misbehaviours import MISBEHAVIOURS
 
 STEP_S = 0.010
 SEQUENCE_S = 0.0005
 PREFILL_S = 0.00001
 QUANTIZATION_FACTOR = {None: 1.0, "awq": 0.6, "gptq": 0.65}
+NLL_PER_TOKEN = 2.0
+NLL_INCREASE = {None: 0.0, "awq": 0.014, "gptq": 0.05}
+"""By quantization, of a text whose words are of middling length; see `score`."""
+FIRST_DIFFERENCE = {"awq": 12, "gptq": 3}
+"""By quantization, the greedy token from which on answers differ."""
 BLOCK_FACTOR = {16: 1.1, 32: 1.0, 64: 0.9, 128: 1.2}
 KV_BYTES_PER_TOKEN = 2048
 WEIGHTS_BYTES = 64 * 1024**2
@@ -45,6 +48,8 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "noise": {"type": "float", "choices": None},
     "sleep_scale": {"type": "float", "choices": None},
     "load_seconds": {"type": "float", "choices": None},
+    "cold_passes": {"type": "int", "choices": None},
+    "cold_factor": {"type": "float", "choices": None},
     "fail": {"type": "str", "choices": None},
 }
 DEFAULTS: Dict[str, Any] = {
@@ -59,6 +64,8 @@ DEFAULTS: Dict[str, Any] = {
     "noise": 0.0,
     "sleep_scale": 0.0,
     "load_seconds": 0.0,
+    "cold_passes": 0,
+    "cold_factor": 1.0,
     "fail": None,
 }
 
@@ -73,6 +80,7 @@ class FakeEngine(Engine):
         self._args: Dict[str, Any] = dict(DEFAULTS)
         self._time_s = 0.0
         self._random = random.Random(0)
+        self._num_passes = 0
         self._counters = {"prompt_tokens": 0.0, "generation_tokens": 0.0}
         self._first_sampling: Optional[Dict[str, Any]] = None
 
@@ -129,12 +137,17 @@ class FakeEngine(Engine):
         num_tokens = max(lengths)
         seconds = self.pass_seconds(len(prompts), sum(map(len, prompts)) / len(prompts), num_tokens)
         seconds *= 1 + self._random.uniform(-1, 1) * self._args["noise"]
+        if self._num_passes < self._args["cold_passes"]:
+            seconds *= self._args["cold_factor"]
+        self._num_passes += 1
         time.sleep(seconds * self._args["sleep_scale"])
         self._time_s += seconds
         result = PassResult([len(prompt) for prompt in prompts], [_tokens(*one) for one in zip(prompts, lengths)])
         step_s = seconds / num_tokens
         result.ttft_s = [step_s] * len(prompts)
         result.e2e_latency_s = [seconds] * len(prompts)
+        result.finish_reasons = ["length"] * len(prompts)
+        result.given_tokens = [len(prompt) if isinstance(prompt[0], int) else None for prompt in prompts]
         result.tpot_s = [(seconds - step_s) / (num_tokens - 1) if num_tokens > 1 else None] * len(prompts)
         self._counters["prompt_tokens"] += sum(map(len, prompts))
         self._counters["generation_tokens"] += sum(lengths)
@@ -153,17 +166,41 @@ class FakeEngine(Engine):
         )
         return seconds
 
+    def score(self, texts: List[str], most_tokens: int) -> Scores:
+        """A token is a word: NLL = (tokens − 1) · NLL_PER_TOKEN · (1 + increase · (0.5 + r)), r in 0 … 1, a text's."""
+        self._misbehave("quality")
+        scores = Scores()
+        for text in texts:
+            count = len(text.split())
+            tokens = min(count, most_tokens, self._args["max_model_len"] - 1)
+            share = hashlib.sha256(text.encode()).digest()[0] / 255
+            factor = 1 + NLL_INCREASE[self._args["quantization"]] * (0.5 + share)
+            scores.nll.append((tokens - 1) * NLL_PER_TOKEN * factor)
+            scores.tokens.append(tokens - 1)
+            scores.num_cut += tokens < count
+        return scores
+
+    def greedy(self, items: List[Dict[str, Any]], work: Work) -> List[List[int]]:
+        answers = super().greedy(items, work)
+        same = FIRST_DIFFERENCE.get(self._args["quantization"])
+        return answers if same is None else [ids[:same] + [token + 1 for token in ids[same:]] for ids in answers]
+
     def counters(self) -> Dict[str, float]:
         return dict(self._counters)
 
-    def reset_prefix_cache(self) -> None:
+    def reset_prefix_cache(self) -> bool:
         """No cache to reset."""
+        return True
 
     def close(self) -> None:
         self._misbehave("close")
 
     def clock(self) -> float:
         return self._time_s
+
+    def idle(self, seconds: float) -> None:
+        time.sleep(seconds * self._args["sleep_scale"])
+        self._time_s += seconds
 
     def _misbehave(self, phase: str) -> None:
         kind, _, where = (self._args["fail"] or "").partition("@")
@@ -181,64 +218,3 @@ class FakeEngine(Engine):
 def _tokens(prompt: Any, count: int) -> List[int]:
     digest = hashlib.sha256(repr(prompt).encode()).digest()
     return [digest[i % len(digest)] for i in range(count)]
-
-
-def _raise_oom() -> None:
-    raise RuntimeError(
-        "CUDA out of memory. Tried to allocate 512.00 MiB. GPU 0 has a total capacity of 14.56 GiB of which 12.81 MiB "
-        "is free."
-    )
-
-
-def _raise_host_oom() -> None:
-    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 3221225472 bytes.")
-
-
-def _raise() -> None:
-    raise RuntimeError("the fake engine was told to fail")
-
-
-def _segfault() -> None:
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def _kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _exit() -> None:
-    os._exit(7)
-
-
-def _hang() -> None:
-    while True:
-        time.sleep(3600)
-
-
-def _hang_deaf() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _hang()
-
-
-def _leave_child() -> None:
-    """A child in a session of its own, which no group kill reaches."""
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=True)
-
-
-def _flood() -> None:
-    for _ in range(20_000):
-        sys.stdout.write("x" * 200 + "\n")
-
-
-MISBEHAVIOURS: Dict[str, Callable[[], None]] = {
-    "oom": _raise_oom,
-    "host_oom": _raise_host_oom,
-    "exception": _raise,
-    "segfault": _segfault,
-    "kill": _kill,
-    "exit": _exit,
-    "hang": _hang,
-    "hang_deaf": _hang_deaf,
-    "leave_child": _leave_child,
-    "flood": _flood,
-}

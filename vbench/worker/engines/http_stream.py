@@ -1,22 +1,12 @@
-"""One streamed answer of an OpenAI-compatible server: server-sent events in, lists of new token ids out.
-
-The client runs beside the server it measures, so it does per token only what counting needs: one `json.loads` an event.
-"""
+"""One answer of an OpenAI-compatible server: what its events hold in, lists of new token ids out."""
 
 from __future__ import annotations
 
-import json
 import resource
-from typing import Any, AsyncIterator, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
-import aiohttp
+from .http_control import HttpError
 
-from .http_control import HttpError, error_message
-
-_DATA = b"data: "
-_DONE = b"[DONE]"
-# Below the 5 s after which vLLM closes idle connections, so that none is reused at the moment it is closed.
-_KEEP_ALIVE_S = 2.0
 _DESCRIPTORS = 65535
 
 
@@ -28,22 +18,13 @@ def allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def open_session(port: int, key: str) -> aiohttp.ClientSession:
-    """A session with no limit of connections and no time limit: both are the trial's to set. Needs a running loop."""
-    return aiohttp.ClientSession(
-        base_url="http://127.0.0.1:{}".format(port),
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
-        timeout=aiohttp.ClientTimeout(total=None),
-        headers={"Authorization": "Bearer " + key, "Content-Type": "application/json"},
-        trust_env=False,  # a proxy of the environment isn't for loopback
-    )
-
-
 class Answer:
     """What has come for one request. `token_ids` are of all its sequences, one after another."""
 
     def __init__(self) -> None:
         self.input_tokens = 0
+        self.finish_reason: Optional[str] = None
+        """Why the first sequence ended, in the server's words."""
         self._sequences: Dict[int, List[int]] = {}
         self._usage: Optional[Dict[str, Any]] = None
 
@@ -70,6 +51,9 @@ class Answer:
             if ids:
                 sequence.extend(ids)
                 new.extend(ids)
+            reason = choice.get("finish_reason")
+            if reason is not None and choice["index"] == 0:
+                self.finish_reason = reason
         if usage:
             self._usage = usage
         return new
@@ -78,6 +62,8 @@ class Answer:
         """The ids of an answer that came in one piece."""
         for choice in response["choices"]:
             self._sequences[choice["index"]] = list(choice.get("token_ids") or ())
+            if choice["index"] == 0:
+                self.finish_reason = choice.get("finish_reason")
         self._usage = response["usage"]
         return self.token_ids
 
@@ -91,30 +77,3 @@ class Answer:
             raise RuntimeError(
                 "the server counts {} tokens where {} came".format(self._usage["completion_tokens"], counted)
             )
-
-
-async def stream(session: aiohttp.ClientSession, path: str, body: bytes, answer: Answer) -> AsyncIterator[List[int]]:
-    """Send the request and give each event's token ids as it comes; events without any are left out."""
-    async with session.post(path, data=body) as response:
-        if response.status != 200:
-            raise HttpError(response.status, error_message(await response.text()))
-        rest = b""
-        async for data in response.content.iter_any():
-            *events, rest = (rest + data).split(b"\n\n")
-            for event in events:
-                if event.startswith(_DATA) and not event.endswith(_DONE):
-                    ids = answer.take(json.loads(event[len(_DATA) :]))
-                    if ids:
-                        yield ids
-    answer.check()
-
-
-async def whole(session: aiohttp.ClientSession, path: str, body: bytes, answer: Answer) -> AsyncIterator[List[int]]:
-    """As `stream`, for what the server doesn't stream (beam search): everything in one piece."""
-    async with session.post(path, data=body) as response:
-        text = await response.text()
-        if response.status != 200:
-            raise HttpError(response.status, error_message(text))
-    ids = answer.take_whole(json.loads(text))
-    yield ids
-    answer.check()

@@ -8,9 +8,9 @@ this process tells the replicas to begin until the last one has finished; handin
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
-from .base import Engine, PassResult, Work
+from .base import Engine, PassResult, Scores, Work
 from .devices import Place, places
 from .replica_process import ReplicaProcess, answers_of
 
@@ -104,6 +104,16 @@ class ReplicatedEngine(Engine):
                 part["send_s"] = [value + one["begin_t"] - start for value in part["send_s"]]
         return _merged(parts, len(prompts))
 
+    def score(self, texts: List[str], most_tokens: int) -> Scores:
+        """The first replica's: all have the same weights."""
+        scores = Scores()
+        vars(scores).update(self._ask([{"op": "score", "texts": texts, "most_tokens": most_tokens}])[0]["scores"])
+        return scores
+
+    def greedy(self, items: List[Dict[str, Any]], work: Work) -> List[List[int]]:
+        answers: List[List[int]] = self._ask([{"op": "greedy", "items": items, "work": work.as_request()}])[0]["ids"]
+        return answers
+
     def counters(self) -> Dict[str, float]:
         totals: Dict[str, float] = {}
         for answer in self._ask([{"op": "counters"}] * self._count):
@@ -111,8 +121,9 @@ class ReplicatedEngine(Engine):
                 totals[name] = totals.get(name, 0.0) + value
         return totals
 
-    def reset_prefix_cache(self) -> None:
-        self._ask([{"op": "reset"}] * self._count)
+    def reset_prefix_cache(self) -> Optional[bool]:
+        each = [answer["was_reset"] for answer in self._ask([{"op": "reset"}] * self._count)]
+        return False if False in each else None if None in each else True
 
     def close(self) -> None:
         self._ask([{"op": "close"}] * self._count)
@@ -126,12 +137,18 @@ class ReplicatedEngine(Engine):
         """The passes' own time (see the module): of the replicas' clocks where they have one, of the real one else."""
         return self._clock_s
 
+    def idle(self, seconds: float) -> None:
+        super().idle(seconds)
+        self._clock_s += seconds
+
     def _ask(self, questions: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-        """Ask each replica its question and return their answers; any error, of theirs or ours, ends them all."""
+        """Ask each replica its question (the first ones, where there are fewer) and return their answers; any error, of
+        theirs or ours, ends them all."""
         try:
-            for replica, question in zip(self._replicas, questions):
+            asked = self._replicas[: len(questions)]
+            for replica, question in zip(asked, questions):
                 replica.say(question)
-            return answers_of(self._replicas, str(questions[0]["op"]))
+            return answers_of(asked, str(questions[0]["op"]))
         except BaseException:
             self._end()
             raise

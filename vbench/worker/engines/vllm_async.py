@@ -15,10 +15,11 @@ from typing import Any, AsyncIterator, Dict, List, Optional
 
 from ..load import add_tpot, drive
 from . import vllm_common as common
-from .base import Engine, PassResult, Work
+from .base import Engine, PassResult, Scores, Work
 from .vllm_compat import engine_config
 from .vllm_decoding import is_beam_search, lora_requests, sampling_params
 from .vllm_facts import facts_of
+from .vllm_scoring import cut_tokens, scores_of, scoring_params
 
 # (module, class), newest first.
 _CLASSES = (("vllm.v1.engine.async_llm", "AsyncLLM"), ("vllm.engine.async_llm_engine", "AsyncLLMEngine"))
@@ -101,8 +102,24 @@ class VllmAsync(Engine):
         result: PassResult = self._run(drive(prompts, work, send))
         result.input_tokens = [answer.input_tokens for answer in answers]
         result.token_ids = [answer.token_ids() for answer in answers]
+        result.finish_reasons = [answer.finish_reason for answer in answers]
+        result.given_tokens = common.given_tokens(prompts)
         add_tpot(result, [answer.longest() for answer in answers])
         return result
+
+    def score(self, texts: List[str], most_tokens: int) -> Scores:
+        cut = cut_tokens(texts, self._tokenizer(), most_tokens, int(self._config().model_config.max_model_len))
+        return scores_of(cut, self._run(self._prompt_logprobs([ids for ids, _ in cut])))
+
+    async def _prompt_logprobs(self, prompts: List[List[int]]) -> List[Any]:
+        async def ask(number: int, ids: List[int]) -> Any:
+            found = None
+            request = self._engine.generate({"prompt_token_ids": ids}, scoring_params(), "score-{}".format(number))
+            async for output in request:
+                found = output.prompt_logprobs or found
+            return found
+
+        return list(await asyncio.gather(*(ask(number, ids) for number, ids in enumerate(prompts))))
 
     def counters(self) -> Dict[str, float]:
         try:
@@ -111,16 +128,20 @@ class VllmAsync(Engine):
             return {}
         return common.counters_of(reader.get_metrics_snapshot())
 
-    def reset_prefix_cache(self) -> None:
-        self._run(self._reset())
+    def reset_prefix_cache(self) -> Optional[bool]:
+        was_reset: Optional[bool] = self._run(self._reset())
+        return was_reset
 
-    async def _reset(self) -> None:
+    async def _reset(self) -> Optional[bool]:
         deadline = time.monotonic() + common.RESET_PATIENCE_S
         reset = getattr(self._engine, "reset_prefix_cache", None)  # from 0.7
-        while reset is not None and await reset() is False:
+        if reset is None:
+            return None
+        while await reset() is False:
             if time.monotonic() > deadline:
-                raise RuntimeError("the engine could not reset its prefix cache")
+                return False
             await asyncio.sleep(0.01)
+        return True
 
     def close(self) -> None:
         if self._loop is None:
@@ -180,6 +201,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self.input_tokens = 0
+        self.finish_reason: Optional[str] = None
         self._sequences: Dict[int, List[int]] = {}
 
     async def read(self, outputs: Any) -> AsyncIterator[List[int]]:
@@ -190,6 +212,8 @@ class _Answer:
             for one in output.outputs:
                 self._sequences.setdefault(one.index, []).extend(one.token_ids)
                 new.extend(one.token_ids)
+                if one.index == 0:
+                    self.finish_reason = one.finish_reason
             yield new
 
     def token_ids(self) -> List[int]:

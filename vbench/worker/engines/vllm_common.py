@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import struct
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from . import vllm_compat
 from .vllm_arguments import adapt
@@ -123,6 +123,11 @@ def prepared(prompts: List[Dict[str, Any]], tokenizer: Any) -> List[Any]:
         else:
             items.append({"prompt": item["prompt"]})
     return items
+
+
+def given_tokens(prompts: List[Any]) -> List[Optional[int]]:
+    """Of prompts as `prepared` gives them, the number of tokens; None of a text."""
+    return [len(one["prompt_token_ids"]) if "prompt_token_ids" in one else None for one in prompts]
 
 
 class WeightsCount:

@@ -7,13 +7,14 @@ Sources: vLLM's `EngineArgs`, `LLM` and `RequestOutput.metrics` (RequestStateSta
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from . import vllm_common as common
-from .base import Engine, PassResult, Work
+from .base import Engine, PassResult, Scores, Work
 from .vllm_compat import engine_config, platform, request_times
 from .vllm_decoding import beam_params, is_beam_search, lora_requests, sampling_params
 from .vllm_facts import facts_of, live_facts
+from .vllm_scoring import cut_tokens, scores_of, scoring_params
 
 
 class VllmOffline(Engine):
@@ -75,23 +76,35 @@ class VllmOffline(Engine):
             input_tokens=[len(output.prompt_token_ids or ()) for output in outputs],
             token_ids=[[token for one in output.outputs for token in one.token_ids] for output in outputs],
         )
+        result.finish_reasons = [output.outputs[0].finish_reason for output in outputs]
+        result.given_tokens = common.given_tokens(prompts)
         longest = [max(len(one.token_ids) for one in output.outputs) for output in outputs]
         _add_latencies(result, [output.metrics for output in outputs], longest)
         return result
+
+    def score(self, texts: List[str], most_tokens: int) -> Scores:
+        context = int(engine_config(self._llm.llm_engine).model_config.max_model_len)
+        cut = cut_tokens(texts, self._llm.get_tokenizer(), most_tokens, context)
+        prompts = [{"prompt_token_ids": ids} for ids, _ in cut]
+        outputs = self._llm.generate(prompts, scoring_params(), use_tqdm=False)
+        return scores_of(cut, [output.prompt_logprobs for output in outputs])
 
     def counters(self) -> Dict[str, float]:
         get_metrics = getattr(self._llm, "get_metrics", None)  # from 0.10.2
         return common.counters_of(get_metrics()) if get_metrics is not None else {}
 
-    def reset_prefix_cache(self) -> None:
+    def reset_prefix_cache(self) -> Optional[bool]:
         reset = getattr(self._llm, "reset_prefix_cache", None) or getattr(
             self._llm.llm_engine, "reset_prefix_cache", None
         )
+        if reset is None:
+            return None
         deadline = time.monotonic() + common.RESET_PATIENCE_S
-        while reset is not None and reset() is False:  # None: a version that doesn't say
+        while reset() is False:  # None: a version that doesn't say
             if time.monotonic() > deadline:
-                raise RuntimeError("the engine could not reset its prefix cache")
+                return False
             time.sleep(0.01)
+        return True
 
     def close(self) -> None:
         # Ranks and engine cores in other processes are told to end; an engine in this process ends with it, a second

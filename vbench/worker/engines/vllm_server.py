@@ -6,20 +6,23 @@ the engine come from the server's own pages: `/metrics`, `/server_info`, `/opena
 
 from __future__ import annotations
 
-import asyncio
+import json
 import sys
 import time
-from typing import Any, AsyncIterator, Awaitable, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from ..load import add_tpot, drive
+from ..load import add_tpot
 from . import vllm_common as common
-from .base import Engine, PassResult, Work
+from .base import Engine, PassResult, Scores, Work
+from .http_connections import Connections
 from .http_control import HttpError
-from .http_stream import Answer, allow_connections, open_session, stream, whole
+from .http_load import drive
+from .http_stream import Answer, allow_connections
 from .vllm_facts import facts_of
+from .vllm_scoring import cut_ids, scores_of
 from .vllm_server_metrics import cache_facts, counters_of
-from .vllm_server_process import ServerProcess
-from .vllm_server_requests import Fields, bodies, fields_of
+from .vllm_server_process import SERVED_NAME, ServerProcess
+from .vllm_server_requests import COMPLETIONS, Fields, bodies, fields_of
 
 _DEATH_PATIENCE_S = 1.0
 
@@ -31,8 +34,7 @@ class VllmServer(Engine):
 
     def __init__(self) -> None:
         self._server: Optional[ServerProcess] = None
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._session: Any = None
+        self._connections: Optional[Connections] = None
         self._fields: Fields = {}
         self._asked: Tuple[Any, Any] = (None, None)
         self._bodies: List[Tuple[str, bytes]] = []
@@ -89,34 +91,34 @@ class VllmServer(Engine):
             self._load_adapters(work.lora_modules)
         answers = [Answer() for _ in prompts]
         is_streamed = "beam_width" not in work.sampling
-
-        def send(index: int, request: Any) -> AsyncIterator[List[int]]:
-            path, body = request
-            return (stream if is_streamed else whole)(self._session, path, body, answers[index])
-
+        if self._connections is None:
+            self._connections = Connections(self._server.port, self._server.key)
         try:
-            result = self._run(drive(self._bodies, work, send))
+            result = drive(self._connections, self._bodies, work, answers, is_streamed)
         except Exception as error:
             if not isinstance(error.__cause__, HttpError):  # no answer: its end comes a moment after its connections'
                 self._server.raise_if_dead(patience_s=_DEATH_PATIENCE_S)
             raise
         result.input_tokens = [answer.input_tokens for answer in answers]
         result.token_ids = [answer.token_ids for answer in answers]
+        result.finish_reasons = [answer.finish_reason for answer in answers]
+        result.given_tokens = common.given_tokens(prompts)  # of a conversation the server alone knows them
         add_tpot(result, [answer.longest for answer in answers])
         if not is_streamed:
             result.ttft_s = result.tpot_s = result.itl_s = None
         return result
 
-    def _run(self, passing: Awaitable[PassResult]) -> PassResult:
-        if self._loop is None:  # not before the fork
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(self._with_session(passing))
-
-    async def _with_session(self, passing: Awaitable[PassResult]) -> PassResult:
-        assert self._server is not None
-        if self._session is None:
-            self._session = open_session(self._server.port, self._server.key)
-        return await passing
+    def score(self, texts: List[str], most_tokens: int) -> Scores:
+        cut = []
+        for text in texts:
+            said = json.loads(self._call("POST", "/tokenize", {"model": SERVED_NAME, "prompt": text}))
+            cut.append(cut_ids(said["tokens"], most_tokens, int(said["max_model_len"])))
+        body = {"model": SERVED_NAME, "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
+        found = []
+        for ids, _ in cut:
+            answer = json.loads(self._call("POST", COMPLETIONS, dict(body, prompt=ids)))
+            found.append(answer["choices"][0]["prompt_logprobs"])
+        return scores_of(cut, found)
 
     def _load_adapters(self, adapters: Dict[str, str]) -> None:
         for name, path in adapters.items():
@@ -135,25 +137,24 @@ class VllmServer(Engine):
     def counters(self) -> Dict[str, float]:
         return counters_of(self._call("GET", "/metrics"))
 
-    def reset_prefix_cache(self) -> None:
+    def reset_prefix_cache(self) -> Optional[bool]:
         deadline = time.monotonic() + common.RESET_PATIENCE_S
         while True:
             try:
                 answer = self._call("POST", "/reset_prefix_cache")
             except HttpError as error:
                 if error.status in (404, 405):  # before 0.7
-                    return
+                    return None
                 raise
             if "false" not in answer:
-                return
+                return True
             if time.monotonic() > deadline:
-                raise RuntimeError("the server could not reset its prefix cache: " + answer)
+                return False
             time.sleep(0.01)
 
     def close(self) -> None:
-        if self._loop is not None and self._session is not None:
-            self._loop.run_until_complete(self._session.close())
-            self._loop.close()
+        if self._connections is not None:
+            self._connections.close()
         if self._server is not None:
             self._server.end()
 

@@ -1,0 +1,88 @@
+"""Whether a trial that something disturbed is run once more, and which of its two attempts becomes its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from vbench.analysis.disturbance import Disturbance, spoils
+from vbench.outcome import Outcome
+from vbench.records.record import Spoiled, TrialRecord
+
+MOST_IN_ROW = 3
+"""Repeats in a row that were disturbed as well, after which a session makes no more: a machine that is never quiet
+would take twice the time for every trial and tell nothing better."""
+
+
+class Repeats:
+    """Of one session; trials side by side share it. `may_start` says whether there is time for another attempt on so
+    many GPUs, `say` takes what a reader should know at the end."""
+
+    def __init__(self, *, is_on: bool, may_start: Callable[[int], bool], say: Callable[[str], None]) -> None:
+        self._is_on, self._may_start, self._say = is_on, may_start, say
+        self._in_row = 0
+
+    def why(self, record: TrialRecord, gpus: int) -> list[Disturbance]:
+        """What disturbed a trial that is to be run again; empty where it isn't to be.
+
+        Only one that completed: a failure has its own attempts. Those side by side on purpose aren't disturbed by it.
+        """
+        is_asked = self._is_on and record.outcome is Outcome.COMPLETED and record.origin != "interference"
+        found = spoils(record) if is_asked and self._in_row < MOST_IN_ROW else []
+        return found if found and self._may_start(gpus) else []
+
+    def ended(self, second: TrialRecord) -> None:
+        """A second attempt has ended."""
+        found = spoils(second)
+        self._in_row = self._in_row + 1 if found else 0
+        if self._in_row == MOST_IN_ROW:
+            self._say(
+                f"this machine is never quiet: {MOST_IN_ROW} trials in a row were disturbed in both attempts (last "
+                f"{causes(found)}), so no more were repeated in this session; their warnings say what disturbed them"
+            )
+
+
+def causes(found: Sequence[Disturbance]) -> str:
+    """`other processes took 1.9 of 2 cores and the hypervisor gave 3.1% …`, to go on a sentence."""
+    return " and ".join(one.cause for one in found)
+
+
+def is_first_better(first: TrialRecord, second: TrialRecord) -> bool:
+    """Whether the first attempt's numbers are to stand: the second failed, or was disturbed more."""
+    if second.outcome is not Outcome.COMPLETED:
+        return True
+    return _amount(second) > _amount(first)
+
+
+def joined(first: TrialRecord, second: TrialRecord) -> TrialRecord:
+    """The record of a trial from its two attempts, with what both took.
+
+    It is the better one's; the other's passes are in `spoiled`, unless there are none as the second attempt failed.
+    """
+    is_first = is_first_better(first, second)
+    chosen, other = (first, second) if is_first else (second, first)
+    before = causes(spoils(first))
+    warnings = list(chosen.warnings)
+    if second.outcome is not Outcome.COMPLETED:
+        ending = second.outcome.replace("_", " ")
+        warnings.append(f"measured again, as {before}; the second attempt ended as {ending}, so the first one stands")
+    elif spoils(second):
+        which = "first" if is_first else "second"
+        warnings.append(
+            f"disturbed in both attempts ({before}; then {causes(spoils(second))}): the {which} one, disturbed less, "
+            "stands; measure it again when the machine is quiet"
+        )
+    why = [one.text for one in spoils(other)]
+    spoiled = Spoiled(
+        why=why, measurements=other.measurements, passes=other.passes, duration_s=other.duration_s
+    )  # fmt: skip
+    return chosen.model_copy(
+        update={
+            "warnings": warnings,
+            "spoiled": spoiled if why else None,
+            "duration_s": (first.duration_s or 0.0) + (second.duration_s or 0.0),
+        }
+    )
+
+
+def _amount(record: TrialRecord) -> float:
+    return sum(one.amount for one in spoils(record))
