@@ -37,7 +37,7 @@ SWEEP: dict[str, Any] = {
     "environment": {
         "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1",
     },
-    "measure": {"warmup_passes": 1, "passes": 2},
+    "measure": {"warmup_passes": 1, "passes": 2, "settle": False, "repeat_spoiled": False},
     "goodput": GOODPUT,
     "deadlines": {"load": "5m", "pass": "3m"},
 }  # fmt: skip

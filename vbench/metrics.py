@@ -130,10 +130,10 @@ def _acceptance_length(samples: Samples) -> float | None:
 
 
 def _peak_memory(samples: Samples) -> int | None:
-    # The check of the answers makes logits of whole prompts, which no user of the configuration does.
-    phases = [phase for phase in samples[1] if phase.name != "quality"]
-    peaks = [phase.peak_memory_bytes for phase in phases if phase.peak_memory_bytes is not None]
-    return max(peaks) if peaks else None
+    # The check of the answers makes logits of whole prompts, as no user does, and an allocator keeps what that took.
+    check_s = min((phase.start_s for phase in samples[1] if phase.name == "quality"), default=math.inf)
+    before = [phase.peak_memory_bytes for phase in samples[1] if phase.start_s < check_s]
+    return max((peak for peak in before if peak is not None), default=None)
 
 
 def _nll_per_token(samples: Samples) -> float | None:
@@ -169,7 +169,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="e2e_latency_s", label="End-to-end latency", unit="s", direction="minimize", is_distribution=True,
            formula="last token − request start", compute=_latency("e2e_latency_s")),
     Metric(name="peak_memory_bytes", label="Peak memory", unit="B", direction="minimize",
-           formula="largest in any phase but the quality check: the process tree's PSS on a CPU, the fullest GPU's "
+           formula="largest in any phase before the quality check: the process tree's PSS on a CPU, the fullest GPU's "
                    "otherwise",
            compute=_peak_memory),
     Metric(name="startup_s", label="Start-up", unit="s", direction="minimize",

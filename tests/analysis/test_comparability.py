@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from tests.analysis.comparison_builders import THROUGHPUT, make_side, passes_of, prompts_of, two_sides
+from tests.analysis.test_disturbance import make_hosted
 from tests.records.builders import make_failure, make_record
 from vbench.analysis.comparability import missing, notes, refusals
+from vbench.analysis.remeasure import remeasured
 from vbench.outcome import Outcome
 from vbench.records.record import Stopped
 from vbench.spec.types import Objective
@@ -143,3 +145,25 @@ def test_what_makes_numbers_less_than_measurements_is_noted() -> None:
     said = " ".join(notes(a, b))
     for words in ("fake engine", "over its memory budget", "smaller card's memory", "(fork, reused)", "startup_s in B"):
         assert words in said
+
+
+def test_a_side_that_was_disturbed_is_named_with_the_cause() -> None:
+    hosted = make_hosted(busy_cores=7.9, foreign_cores=3.0)
+    a, b = make_side(make_hosted()), make_side(hosted, "new/1")
+    assert notes(a, b) == ["B was likely hurt by what else the machine did: other processes took 3.0 of 8 cores."]
+
+    finals = [
+        one.model_copy(update={"trial": trial, "origin": "final", "repeat_of": 0})
+        for trial, one in ((1, hosted), (2, make_hosted()))
+    ]
+    (stands,) = remeasured([hosted, *finals])
+    assert notes(a, make_side(stands, "new/1", records=[hosted, *finals])) == [
+        "B was likely hurt in 1 of its 2 trials by what else the machine did: other processes took 3.0 of 8 cores."
+    ]
+
+
+def test_of_a_trial_that_was_stopped_only_that_is_said() -> None:
+    a, b = two_sides(outcome=Outcome.PRUNED, stopped=STOPPED, passes=[])
+    assert refusals(a, b, THROUGHPUT) == [
+        "B, trial 0, was stopped early: what is known of it is an estimate of how good it is"
+    ]

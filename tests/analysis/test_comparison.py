@@ -6,8 +6,8 @@ import pytest
 
 from tests.analysis.comparison_builders import THROUGHPUT, make_side, two_sides
 from tests.records.builders import MIB, make_record
-from vbench.analysis.comparability import Side
-from vbench.analysis.comparison import NLL, Differing, compare, repeats_in_turns
+from vbench.analysis.comparability import NLL, Side
+from vbench.analysis.comparison import Differing, compare, repeats_in_turns
 from vbench.analysis.comparison_wording import gate_sentence, method_of, percent, sentence
 from vbench.analysis.gate import gate
 from vbench.analysis.paired import Ratio, ratio_of_pairs
@@ -141,8 +141,16 @@ def test_the_likelihood_of_the_same_texts_is_compared_text_by_text() -> None:
     assert row.b == pytest.approx(2.2)
     assert row.ratio is not None
     assert row.ratio.ratio == pytest.approx(1.1)
-    others = make_side(a.record.model_copy(update={"quality": quality([1.0, 1.0, 1.0], "ff" * 32)}))
+    for side in (a, b):
+        side.record.measurements[NLL] = 2.0
+    chosen = compare(a, b, NLL)
+    assert [one for one in chosen.rows if one.metric == NLL] == [row]
+    assert chosen.ratio == row.ratio
+    assert method_of(chosen) == "3 texts, each against itself; Student's t"
+    others = make_side(a.record.model_copy(update={"quality": quality([1.0, 1.0, 1.0], sha="ff" * 32)}))
     assert compare(others, b).rows[-1].metric != NLL
+    with pytest.raises(UsageError, match="nll_per_token isn't comparable: the texts differ"):
+        compare(others, b, NLL)
 
 
 def make_ratio(ratio: float, low: float, high: float, **changes: Any) -> Ratio:

@@ -148,3 +148,9 @@ def test_false_alarms_and_power_are_what_the_docs_say(noise: Noise) -> None:
     found = sum(compared(draw, noise, 0.05, 0.05).low > 1 for _ in range(1000))
     assert 20 <= alarms <= 80
     assert found >= 800
+
+
+def test_what_differs_in_the_last_bits_is_the_same() -> None:
+    found = ratio_of_pairs([(3.0, 3.0 * (1 + 2e-16 * place)) for place in range(1, 9)])
+    assert not found.is_clear
+    assert found.detectable == 0

@@ -84,6 +84,18 @@ def test_what_a_stop_saved_is_estimated_from_the_passes_that_were_left() -> None
     assert saved_by_stops([incumbent, make_stopped(1, incumbent=0)]) == {1: pytest.approx(6.7)}
 
 
+def test_a_stop_saves_passes_that_would_have_been_dropped_too() -> None:
+    incumbent = make_record(0, [400.0, 400.0, 400.0])
+    passes = [
+        one.model_copy(update={"kind": "unsettled"}) if (one.kind, one.index) == ("timed", 0) else one
+        for one in incumbent.passes
+    ]
+    assert sum(one.kind == "unsettled" for one in passes) == 1
+    # Three passes of 4 s were to come, less 1.3 s.
+    records = [incumbent.model_copy(update={"passes": passes}), make_stopped(1, incumbent=0)]
+    assert saved_by_stops(records) == {1: pytest.approx(10.7)}
+
+
 @pytest.mark.parametrize(("phase", "seconds"), [("probe", 15.0), ("warmup", 13.7)])
 def test_a_trial_without_a_whole_pass_is_estimated_by_its_bound(phase: Any, seconds: float) -> None:
     # The incumbent's passes take 2.5 s at 400 tok/s; at the bound of 200 tok/s one takes 5 s; three are left, of which

@@ -23,6 +23,18 @@ def test_pass_values_of_a_latency_are_each_pass_s_own_percentile() -> None:
     assert pass_values(record, "p50_ttft_s") == pytest.approx([0.55, 0.55])
 
 
+def test_goodput_has_a_value_and_an_interval_of_its_passes() -> None:
+    # Ten requests whose first tokens come after 0.1, 0.2, … 1.0 s, five of them in time; passes take 2, 1 and 4 s.
+    record = make_record(0, [500.0, 1000.0, 250.0], config={"goodput": {"ttft": 500}})
+    metric = "request_goodput_req_s"
+    assert pass_values(record, metric) == pytest.approx([2.5, 5.0, 1.25])
+    found = interval_of(record, metric)
+    assert found is not None
+    assert [found.low, found.high] == pytest.approx([1.25, 5.0])
+    assert found.kind == "range"
+    assert pass_values(make_record(0, 500.0), metric) == []  # nobody said what good is
+
+
 @pytest.mark.parametrize("metric", ["peak_memory_bytes", "startup_s", "num_preemptions"])
 def test_what_belongs_to_the_whole_trial_has_no_interval(metric: str) -> None:
     assert pass_values(make_record(0, [200.0, 250.0]), metric) == []

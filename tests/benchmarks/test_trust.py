@@ -26,11 +26,13 @@ from benchmarks.trust.vllm_tools import (
     throughput_words,
     write_sharegpt,
 )
+from tests.records.builders import make_record
 from vbench.analysis.paired import Ratio, ratio_of_pairs
 from vbench.errors import MachineError
 from vbench.execution.interpreters import find_interpreter
 from vbench.execution.memory import ProcessTreeMemory
 from vbench.metrics import distribution
+from vbench.records.record import Quality, TrialRecord
 from vbench.spec.loader import parse_spec
 from vbench.worker.engines.base import PassResult
 
@@ -108,14 +110,38 @@ def test_contamination_compares_with_the_cold_pass_and_with_no_cache() -> None:
     assert "80% in the prefix cache" in contamination.page([one] * 6, found, "command", 4)[-1]
 
 
-def test_the_sweeps_of_the_benchmarks_are_sweeps() -> None:
+def test_the_sweeps_of_the_benchmarks_are_sweeps(tmp_path: Path) -> None:
     kept, reset = (contamination.sweep(ways, [0, 1], 4) for ways in (("kept", "off"), ("reset",)))
     assert not kept.measure.reset_prefix_cache
     assert reset.measure.reset_prefix_cache
     assert [parameter.name for parameter in kept.parameters] == ["seed", "enable_prefix_caching"]
-    for parameters in quality.WAYS:
-        spec = parse_spec(quality.sweep_file(parameters, 4, 8, None), Path("quality.yaml"))
-        assert spec.quality.when == "always"
+    (tmp_path / "prompts").mkdir()
+    prompts = quality.prompts_file(tmp_path / "prompts")
+    spec = parse_spec(quality.sweep_file(prompts, 8, 2), tmp_path / "quality.yaml")
+    assert (spec.quality.when, spec.quality.max_nll_increase) == ("always", quality.BOUND)
+    assert len(prompts.read_text().splitlines()) == quality.NUM_TEXTS
+
+
+def test_quality_names_the_fastest_with_and_without_the_bound() -> None:
+    def record(trial: int, tok_s: float, increase: float, **parameters: str) -> TrialRecord:
+        one = Quality(
+            texts_sha256="0", nll=[2.0 * (1 + increase)], tokens=[2], greedy=[], duration_s=1.0,
+            nll_increase=increase, greedy_agreement=1.0,
+        )  # fmt: skip
+        broken = {"nll_increase <= 0.02": increase - quality.BOUND}
+        made = make_record(trial, [tok_s] * 3, parameters=parameters)
+        return made.model_copy(update={"quality": one, "constraint_violations": broken})
+
+    records = [
+        record(0, 100.0, 0.0),
+        record(1, 300.0, 0.05, quantization="awq", speculative_config="none"),
+        record(2, 200.0, 0.0, quantization="none", speculative_config="ngram"),
+    ]
+    found = quality.figures(records)
+    assert (found["best_without_bound"], found["best_with_bound"]) == ("awq", "base + ngram")
+    assert [one["keeps_bound"] for one in found["configurations"].values()] == [True, False, True]
+    text = "\n".join(quality.page(found, "command", 8))
+    assert "| awq | 1.0500 | +5.00% (+5.00% to +5.00%) | 100.0% | no | 300 | 1.0 |" in text
 
 
 def test_vllms_dataset_gives_the_prompts_in_our_order(tmp_path: Path) -> None:

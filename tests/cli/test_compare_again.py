@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import SMALL, Vbench, marked, records_of, run_facts, trial_of, wait_for
+from tests.cli.process import DEADLINE_S, SMALL, Vbench, marked, records_of, run_facts, trial_of, wait_for
 from vbench.errors import EXIT_INTERRUPTED, EXIT_NO_RESULT, EXIT_SLOWER, EXIT_USAGE
 
 COMPARE = ("compare", "small.yaml", "--a", "max_num_seqs=4", "--b", "max_num_seqs=2", "--max-pairs", "2")
@@ -83,7 +83,7 @@ def test_readers_of_runs_know_a_comparison(small: Vbench) -> None:
 
 
 def test_a_killed_comparison_goes_on(small: Vbench) -> None:
-    words = (*COMPARE, "--a", "sleep_scale=4", "--b", "sleep_scale=4")  # a trial takes a second or so
+    words = (*COMPARE, "--a", "sleep_scale=6", "--b", "sleep_scale=6")  # a trial takes over a second
     process = small.start(*words)
     run = wait_for_records(small, 2)
     wait_for(lambda: trial_of(process.pid, run), "the third trial")
@@ -99,12 +99,12 @@ def test_a_killed_comparison_goes_on(small: Vbench) -> None:
 
 
 def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(small: Vbench) -> None:
-    words = (*COMPARE, "--a", "sleep_scale=4", "--b", "sleep_scale=4")
+    words = (*COMPARE, "--a", "sleep_scale=6", "--b", "sleep_scale=6")
     process = small.start(*words)
     run = wait_for_records(small, 1)
     wait_for(lambda: trial_of(process.pid, run), "a trial")
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == EXIT_INTERRUPTED
     assert "Go on with: vbench compare small.yaml --a max_num_seqs=4" in stderr
     assert run_facts(run)["status"] == "interrupted"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import BASE, SMALL, Vbench
+from tests.cli.process import BASE, MEASURE, SMALL, Vbench
 
 REAL = BASE.replace("engine: fake\n", "")
 
@@ -100,7 +100,7 @@ def test_a_wrong_timeout_is_named_as_it_was_typed(vbench: Vbench) -> None:
 
 
 def test_several_problems_are_told_at_once(vbench: Vbench) -> None:
-    text = f"{BASE}paramters: {{}}\nmeasure: {{passes: 0}}\n".replace("measure: {warmup_passes: 0, passes: 2}\n", "")
+    text = f"{BASE}paramters: {{}}\nmeasure: {{passes: 0}}\n".replace(MEASURE, "")
     done = refused(vbench, ["sweep", vbench.write(text)], 2, ["small.yaml:5", "small.yaml:6"])
     assert len(done.splitlines()) == 2
 

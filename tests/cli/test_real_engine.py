@@ -29,7 +29,7 @@ engine_args:
 environment: {{OMP_NUM_THREADS: "1", VLLM_ENABLE_V1_MULTIPROCESSING: "0", HF_HUB_OFFLINE: "1"}}
 parameters: {{max_num_seqs: [1, 2, 6]}}
 search: {{method: grid}}
-measure: {{warmup_passes: 1, passes: 2, settle: false}}
+measure: {{warmup_passes: 1, passes: 2, settle: false, repeat_spoiled: false}}
 """
 
 

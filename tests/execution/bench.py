@@ -95,7 +95,7 @@ class Bench:
             "max_seconds": None,
             **request,
         }
-        limits = deadlines or Deadlines(load_s=60, pass_s=60, close_s=20)
+        limits = deadlines or Deadlines(load_s=240, pass_s=240, close_s=60)
         raw = run_trial(
             self.keeper, trial_id=number, how=how, request=whole, deadlines=limits, log=log, run_uid=self.run_uid,
             on_event=on_event, engine=engine,
@@ -107,7 +107,7 @@ class Bench:
     def close(self, engine: LiveEngine) -> list[str]:
         """Close one that a trial with `keep_engine` left alive."""
         return engine.close(
-            within_s=20, run_uid=self.run_uid, kept_pids=[self.keeper.pid], source_for=lambda *_: UnmeasuredMemory()
+            within_s=60, run_uid=self.run_uid, kept_pids=[self.keeper.pid], source_for=lambda *_: UnmeasuredMemory()
         )
 
     def processes(self) -> list[int]:
@@ -133,7 +133,7 @@ def open_bench(
     environment = {"OMP_NUM_THREADS": "1"}
     log = folder / "keeper.log"
     with Keeper(interpreter, engine, preload=preload, environment=environment, run_uid=run_uid, log=log) as keeper:
-        keeper.wait_ready(120)
+        keeper.wait_ready(240)
         yield Bench(
             keeper=keeper,
             engine=engine,
@@ -161,7 +161,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_until(is_so: Callable[[], object], within_s: float = 20.0) -> bool:
+def wait_until(is_so: Callable[[], object], within_s: float = 120.0) -> bool:
     """Poll until it is so; False when it wasn't within the time."""
     deadline = time.monotonic() + within_s
     while not is_so():

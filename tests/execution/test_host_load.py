@@ -6,20 +6,23 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.execution.bench import Bench, wait_until
-from vbench.execution import verdict
+from vbench.execution import host_load, verdict
 from vbench.execution.host_load import HostCounters, HostLoad, HostReading, host_phase
 from vbench.execution.memory import MemorySampler, UnmeasuredMemory
 from vbench.spec.types import Deadlines
 
 KEEPER = 4_194_305  # above what a pid can be: nothing beneath it is found in the real /proc
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+BESIDE = KEEPER + 1
 
 
 class Machine:
@@ -47,12 +50,12 @@ class Machine:
             lines.append(f"cpu{number} {half} {half} 0 99999 7777 0 0 {stolen} 0 0")
         self.write("proc/stat", "\n".join([*lines, "intr 1 2 3", "ctxt 7"]) + "\n")
 
-    def keeper(self, seconds: float, ended_s: float = 0.0) -> None:
+    def keeper(self, seconds: float, ended_s: float = 0.0, pid: int = KEEPER) -> None:
         own, ended = round(seconds * TICKS), round(ended_s * TICKS)
         fields = ["S", *["0"] * 10, str(own), "0", str(ended), "0", *["0"] * 20]
-        self.write(f"proc/{KEEPER}/stat", f"{KEEPER} (a (keeper)) {' '.join(fields)}\n")
+        self.write(f"proc/{pid}/stat", f"{pid} (a (keeper)) {' '.join(fields)}\n")
 
-    def counters(self, cpus: tuple[int, ...] = (0, 1)) -> HostCounters:
+    def counters(self, cpus: Collection[int] = (0, 1)) -> HostCounters:
         return HostCounters(KEEPER, proc=str(self.proc), sys=str(self.sys), cpus=cpus)
 
 
@@ -100,6 +103,33 @@ def test_only_the_cpus_that_the_trial_may_use_count(machine: Machine) -> None:
 
     assert on_first is not None
     assert (on_first.cpus, on_first.foreign_cores) == (1, 0.0)
+
+
+@pytest.mark.parametrize("is_sharing", [True, False])
+def test_a_trial_beside_it_is_no_stranger_where_it_may_use_the_same_cpus(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, is_sharing: bool
+) -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+    numbers = range(max(cpus) + 1)
+    monkeypatch.setattr(host_load, "running_keepers", lambda: frozenset({KEEPER, BESIDE}))
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)
+    if not is_sharing:  # as of a thread that has a CPU of its own
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {*cpus, 4096} if pid else set(cpus))
+    machine.cpus(*(0.0 for _ in numbers))
+    machine.keeper(50, pid=BESIDE)
+    counters = machine.counters(cpus)
+
+    first = counters.read()
+    machine.cpus(*(10.0 if number == cpus[0] else 0.0 for number in numbers))
+    machine.keeper(1)
+    machine.keeper(56, pid=BESIDE)
+    second = counters.read()
+    (machine.proc / str(BESIDE) / "stat").unlink()
+    third = counters.read()
+
+    others_s = 6.0 if is_sharing else 0.0
+    assert second.vbench_s - first.vbench_s == pytest.approx(others_s)
+    assert third.vbench_s == second.vbench_s  # one that has ended takes nothing back
 
 
 def test_pressure_quota_load_and_clock_where_they_are(machine: Machine) -> None:
@@ -215,11 +245,10 @@ def test_the_real_machine_tells_whose_time_it_was(fake_bench: Bench) -> None:
     finally:
         busy.kill()
         busy.wait()
-    timed = [one.host for one in verdict.phases_of(ran.raw) if one.name == "pass"]
+    timed = [one.host for one in verdict.phases_of(ran.raw) if one.name == "pass" and one.host is not None]
 
-    assert all(one is not None for one in timed)
+    assert timed
     for host in timed:
-        assert host is not None
         if host["foreign_cores"] is None:
             pytest.skip("this machine doesn't show all processes")
         # It shares the cores with whatever else runs here, and the trial sleeps.

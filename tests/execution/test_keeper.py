@@ -54,7 +54,7 @@ class TestReady:
 
     def test_an_engine_that_cannot_be_imported_is_a_reason_not_to_fork(self, tmp_path: Path) -> None:
         with make_keeper(sys.executable, tmp_path, engine="steam") as keeper:
-            keeper.wait_ready(30)
+            keeper.wait_ready(120)
 
             assert keeper.fork_blocker is not None
             assert keeper.fork_blocker.startswith(
@@ -64,7 +64,7 @@ class TestReady:
 
     def test_an_interpreter_that_ends_at_once_is_gone(self, tmp_path: Path) -> None:
         with make_keeper("/bin/false", tmp_path) as keeper, pytest.raises(KeeperGone, match="exit code 1"):
-            keeper.wait_ready(30)
+            keeper.wait_ready(120)
 
     def test_one_that_says_nothing_is_given_up(self, tmp_path: Path) -> None:
         silent = tmp_path / "silent"
@@ -206,7 +206,7 @@ def test_nothing_outlives_a_killed_parent(parent: Parent) -> None:
 def test_an_interrupt_ends_everything_in_order(parent: Parent) -> None:
     parent.process.send_signal(signal.SIGINT)
 
-    _, errors = parent.process.communicate(timeout=30)
+    _, errors = parent.process.communicate(timeout=120)
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert not any(map(is_alive, parent.pids))
     assert leftovers.marked_processes(parent.run_uid) == []

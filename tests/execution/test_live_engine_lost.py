@@ -59,7 +59,7 @@ class TestFailure:
         assert (following.outcome, t.is_reused(following)) == (Outcome.COMPLETED, False)
 
     def test_a_hang_meets_its_deadline(self, live: Make) -> None:
-        t = live("deadlines: {load: 60s, pass: 0.4s, close: 60s}\n")
+        t = live("deadlines: {load: 60s, pass: 1.5s, close: 60s}\n")
         t.run(0)
         record = t.run(1, sampling__fail="hang@reused")
 

@@ -23,7 +23,7 @@ from vbench.records.record import Failure, Pass, Stopped
 from vbench.spec.types import Deadlines
 
 RUN_UID = uuid.uuid4().hex
-LIMITS = Deadlines(load_s=30, pass_s=30, close_s=30)
+LIMITS = Deadlines(load_s=120, pass_s=120, close_s=120)
 
 
 class StubKeeper:

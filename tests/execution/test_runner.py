@@ -122,8 +122,8 @@ class TestDeadlines:
         assert waited_s < 20
 
     def test_each_pass_has_the_deadline_anew(self, bench: Bench) -> None:
-        # 3 passes of about 0.046 s × 12 = 0.55 s: over 1.5 s in all, none of them alone.
-        ran = bench.run(engine_args={"sleep_scale": 12.0}, deadlines=Deadlines(load_s=60, pass_s=1.5, close_s=60))
+        # 3 passes of about 0.046 s × 24 = 1.1 s: over 3 s in all, none of them alone.
+        ran = bench.run(engine_args={"sleep_scale": 24.0}, deadlines=Deadlines(load_s=60, pass_s=3.0, close_s=60))
 
         assert ran.outcome is Outcome.COMPLETED, ran.failure
 

@@ -89,7 +89,8 @@ def test_a_record_holds_the_whole_trial(tmp_path: Path) -> None:
     assert record.engine.facts["max_num_seqs"] == 2
     assert (record.prompt_set.num_prompts, record.prompt_set.input_tokens) == (3, 18)
     assert record.environment["worker_start"] == "fork"
-    assert record.warnings == []
+    # What else the machine does isn't the trial's.
+    assert [one for one in record.warnings if "during timed passes" not in one] == []
     assert TrialRecord.model_validate_json(record.to_json_line()) == record
     assert t.run_folder.log(7).exists()
     assert t.run_folder.samples(7).read_text().startswith("t_s,memory_bytes,num_processes\n0.0")

@@ -93,7 +93,7 @@ def probe(libraries: dict[str, Path], tmp_path: Path) -> Probe:
             **(environment or {}),
         }  # fmt: skip
         command = [sys.executable, "-W", "error", str(HERE / program), json.dumps(wanted)]
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=240)
         assert done.returncode == 0, done.stderr
         said: dict[str, Any] = json.loads(done.stdout)
         return said

@@ -43,6 +43,22 @@ def test_an_emulated_run_is_known_as_one(tmp_path: Path) -> None:
     assert side.hardware == "Example CPU"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("demo:bset", "after the colon goes a trial's number, `best` or `baseline`; 'bset' is none of these"),
+        ("nosuch:3", "no run 'nosuch'"),
+        ("{folder}/some.yaml", "is a file, not a run: with --again"),
+    ],
+)
+def test_what_is_no_trial_is_said_with_what_would_be_one(tmp_path: Path, text: str, words: str) -> None:
+    make_run(tmp_path, [make_record(0)])
+    (tmp_path / "some.yaml").write_text("name: some\n")
+    with pytest.raises(UsageError) as caught:
+        read_side(tmp_path, text.format(folder=tmp_path))
+    assert words in str(caught.value)
+
+
 def test_a_run_without_trials_says_so(tmp_path: Path) -> None:
     make_run(tmp_path, [])
     with pytest.raises(UsageError, match="none has ended yet"):

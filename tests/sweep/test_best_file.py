@@ -12,7 +12,7 @@ import pytest
 
 from tests.records.builders import make_record, make_run
 from vbench.outcome import Outcome
-from vbench.records.record import TrialRecord
+from vbench.records.record import Quality, TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.spec.loader import parse_spec
 from vbench.spec.types import SweepSpec
@@ -67,6 +67,15 @@ def test_it_says_what_the_best_is_worth(run: RunFolder, spec: SweepSpec) -> None
     assert f"| Trial | 7 of demo/{run.run_id}, 2026-11-03T09:30:00Z |" in text
     assert "| max_num_seqs | 16 |" in text
     assert "12 of 30 trials; the search is running." in text
+
+
+def test_a_bound_of_quality_is_named_where_it_was_kept(run: RunFolder, tmp_path: Path) -> None:
+    bound = parse_spec(f"{FILE}quality: {{max_nll_increase: 2%}}\n", tmp_path / "sweeps" / "demo.yaml")
+    checked = best().model_copy(
+        update={"quality": Quality(texts_sha256="0", nll=[1.0], tokens=[1], greedy=[], duration_s=1.0)}
+    )
+    assert "| Keeps | peak_memory_mib &lt;= 15360, nll_increase &lt;= 0.02 |" in written(run, bound, checked)
+    assert "| Keeps | peak_memory_mib &lt;= 15360 |" in written(run, bound, best())
 
 
 def test_what_it_says_to_paste_runs(run: RunFolder, spec: SweepSpec) -> None:

@@ -36,7 +36,7 @@ parameters:
     - bfloat16: {{kv_cache_memory_bytes: 16777216}}
     - share: {{dtype: auto, gpu_memory_utilization: 0.9}}
 search: {{method: grid}}
-measure: {{warmup_passes: 0, passes: 1}}
+measure: {{warmup_passes: 0, passes: 1, repeat_spoiled: false}}
 """
 
 

@@ -28,7 +28,7 @@ engine_args:
 environment: {{OMP_NUM_THREADS: "1", VLLM_ENABLE_V1_MULTIPROCESSING: "0", HF_HUB_OFFLINE: "1"}}
 parameters: {{max_model_len: [128, 256, 1048576]}}
 search: {{method: grid}}
-measure: {{warmup_passes: 0, passes: 1}}
+measure: {{warmup_passes: 0, passes: 1, repeat_spoiled: false}}
 """
 
 

@@ -136,6 +136,39 @@ class TestFinalists:
         assert winner is not None
         assert winner.parameters.get("quantization", "none") == "none"
 
+    LONE = (
+        "parameters: {quantization: [none, awq, gptq]}\nbaseline: {}\n"
+        "search: {method: grid, finalists: 3, final_rounds: 2}\nquality: {max_nll_increase: 1%}\n"
+    )
+
+    def test_a_best_that_stands_clear_of_all_others_is_checked_too(self, sweep: Sweeps) -> None:
+        result = sweep(self.LONE)
+        records = RecordStore(result.run.trials_jsonl).read().records
+        found = {one.trial: one.parameters.get("quantization", "none") for one in records if one.origin == "search"}
+        finals = [one for one in records if one.origin == "final"]
+
+        assert {found[int(one.repeat_of or 0)] for one in finals} == {"awq", "gptq"}  # both faster, both lose too much
+        assert all(one.constraint_violations["nll_increase <= 0.01"] > 0 for one in finals)
+        assert result.best is not None
+        assert result.best.parameters.get("quantization", "none") == "none"
+        spec = parse_spec(sweep_text(self.LONE), sweep.folder / "x.yaml")
+        assert best(records, spec.objective) == result.best
+        assert len(RecordStore(sweep(self.LONE).run.trials_jsonl).read().records) == len(
+            records
+        )  # nothing is left to do
+
+    def test_one_that_keeps_the_bound_stays_the_best_as_it_was_measured(self, sweep: Sweeps) -> None:
+        text = self.LONE.replace("1%", "20%")
+        result = sweep(text)
+        records = RecordStore(result.run.trials_jsonl).read().records
+        winner = best(records, parse_spec(sweep_text(text), sweep.folder / "x.yaml").objective)
+
+        assert [one.repeat_of for one in records if one.origin == "final"] == [winner.trial if winner else None]
+        assert winner is not None
+        assert winner.quality is not None
+        assert winner.constraint_violations["nll_increase <= 0.2"] <= 0
+        assert winner.passes == records[winner.trial].passes
+
 
 def sweep_text(extra: str) -> str:
     return f"model: a/b\nengine: fake\nprompts: {{synthetic: {{count: 1, input_tokens: 1}}, output_tokens: 1}}\n{extra}"

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from tests.analysis.test_disturbance import STEADY, UNSTEADY, make_hosted
+from tests.cli.process import BASE
 from tests.execution.bench import wait_until
 from tests.records.builders import make_failure, make_record
 from tests.sweep.conftest import Recorder, Sweeps
@@ -111,6 +112,45 @@ def test_of_two_disturbed_ones_the_less_disturbed_stands(
     assert record.duration_s == (CROWDED.duration_s or 0) + (second.duration_s or 0)
 
 
+def test_one_that_goes_over_its_memory_budget_isnt_saved_by_the_first(tmp_path: Path) -> None:
+    over = QUIET.model_copy(update={"outcome": Outcome.OVER_BUDGET, "failure": make_failure("over_budget")})
+
+    record, _, _ = run(tmp_path, CROWDED, over)
+
+    assert (record.outcome, record.passes) == (Outcome.OVER_BUDGET, over.passes)
+    assert record.spoiled is not None
+
+
+def stopped(record: TrialRecord) -> TrialRecord:
+    """The same machine, but stopped early."""
+    return record.model_copy(update={"outcome": Outcome.PRUNED, "passes": [], "measurements": {}})
+
+
+def test_one_that_was_stopped_while_others_took_the_cores_gets_another_chance(tmp_path: Path) -> None:
+    record, runner, _ = run(tmp_path, stopped(CROWDED), QUIET)
+
+    assert runner.said == ["run with a stopper", "release", "run with a stopper"]
+    assert (record.outcome, record.passes, record.warnings) == (Outcome.COMPLETED, QUIET.passes, QUIET.warnings)
+    assert record.spoiled is not None
+    assert record.spoiled.why[0].startswith("other processes took 3.0 of 8 cores while it ran (none was free")
+
+    twice, _, _ = run(tmp_path, stopped(CROWDED), stopped(QUIET))
+    assert (twice.outcome, twice.warnings) == (Outcome.PRUNED, QUIET.warnings)
+
+    disturbed, _, _ = run(tmp_path, stopped(CROWDED), stopped(MORE))
+    assert disturbed.outcome is Outcome.PRUNED
+    assert "the second one stands" in disturbed.warnings[-1]
+
+    quiet, runner, _ = run(tmp_path, stopped(QUIET))
+    assert (quiet.warnings, runner.said) == (QUIET.warnings, ["run with a stopper"])
+
+
+def test_one_that_was_stopped_and_cant_be_run_again_says_what_else_ran(tmp_path: Path) -> None:
+    record, _, _ = run(tmp_path, stopped(CROWDED), is_on=False)
+
+    assert record.warnings[-1].startswith("stopped early while other processes took 3.0 of 8 cores: on a quiet machine")
+
+
 def test_a_second_attempt_that_fails_leaves_the_first(tmp_path: Path) -> None:
     failed = make_record(0, None, outcome=Outcome.TIMED_OUT, failure=make_failure())
 
@@ -135,7 +175,7 @@ def test_not_where_it_isnt_wanted(tmp_path: Path, options: dict[str, Any]) -> No
     assert runner.said == ["run with a stopper"]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.PRUNED, Outcome.CRASHED, Outcome.OVER_BUDGET])
+@pytest.mark.parametrize("outcome", [Outcome.CRASHED, Outcome.OVER_BUDGET])
 def test_not_what_ended_otherwise(tmp_path: Path, outcome: Outcome) -> None:
     ended = CROWDED.model_copy(update={"outcome": outcome})
 
@@ -208,7 +248,8 @@ def test_on_a_busy_core_a_trial_is_flagged_and_run_once_more(sweep: Sweeps) -> N
     """The fake engine sleeps through its passes of about 0.8 s each, while a process beside it spins."""
     listener = Spinner()
     try:
-        result = sweep("engine_args: {sleep_scale: 8.0, noise: 0.3, seed: 1}\n", listener=listener)
+        base = BASE.replace(", repeat_spoiled: false", "")
+        result = sweep("engine_args: {sleep_scale: 8.0, noise: 0.3, seed: 1}\n", listener=listener, base=base)
     finally:
         listener.end()
     (record,) = result.records
@@ -218,7 +259,7 @@ def test_on_a_busy_core_a_trial_is_flagged_and_run_once_more(sweep: Sweeps) -> N
     assert listener.again[0].startswith("again: disturbed, as other processes took ")
     assert (len(listener.again), listener.hellos) == (1, 2)
     assert record.spoiled is not None
-    assert "of 1 core during timed passes (none was free" in record.spoiled.why[0]
+    assert "of 1 core during timed passes (" in record.spoiled.why[0]
     assert record.duration_s is not None
     assert record.duration_s > (record.spoiled.duration_s or 0.0) + 1.0
     assert listener.said.count("trial_started 0") == 1

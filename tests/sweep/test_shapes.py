@@ -24,7 +24,7 @@ engine_args: {enforce_eager: true, max_model_len: 64, kv_cache_memory_bytes: 167
 environment: {OMP_NUM_THREADS: "1", HF_HUB_OFFLINE: "1"}
 parameters: {quantization: [none, awq]}
 search: {method: grid}
-measure: {warmup_passes: 0, passes: 1}
+measure: {warmup_passes: 0, passes: 1, repeat_spoiled: false}
 """
 
 

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from tests.execution.bench import Bench, Ran
 from vbench.analysis.quality import compare_quality
 from vbench.execution import verdict
+from vbench.execution.keeper_client import Exit
 from vbench.execution.quality_check import quality_of
 from vbench.metrics import measure
 from vbench.outcome import Outcome
@@ -78,11 +79,12 @@ class TestFakeEngine:
     def test_its_memory_is_not_the_configurations(self, fake_bench: Bench, texts_file: Path) -> None:
         ran = fake_bench.run(quality=asked(texts_file))
         phases = [
-            phase.model_copy(update={"peak_memory_bytes": 10**12}) if phase.name == "quality" else phase
+            phase.model_copy(update={"peak_memory_bytes": 10**12}) if phase.name in ("quality", "close") else phase
             for phase in verdict.phases_of(ran.raw)
         ]
 
-        assert [phase.name for phase in phases].count("quality") == 1
+        # The engine's allocator keeps what the check took.
+        assert [phase.name for phase in phases][-2:] == ["quality", "close"]
         assert measure(ran.passes, phases)["peak_memory_bytes"] != 10**12  # None where all went by unsampled
 
     def test_replicas_answer_as_one_engine(self, fake_bench: Bench, texts_file: Path) -> None:
@@ -124,10 +126,23 @@ class TestFailures:
         assert "quality of its answers could not be checked" in warnings[0]
         assert said.lower() in warnings[0].lower()
 
+    def test_how_an_engine_ends_that_it_hurt_is_not_how_the_trial_does(
+        self, fake_bench: Bench, texts_file: Path
+    ) -> None:
+        ran = fake_bench.run(engine_args={"fail": "exception@quality"}, quality=asked(texts_file))
+        ran.raw.exit = Exit(code=None, signal=11)
+        count = len(ran.passes[0].requests.output_tokens)
+
+        outcome, failure, passes = verdict.judge(ran.raw, "", Deadlines(), count)
+        ran.raw.messages = [one for one in ran.raw.messages if one["event"] != "quality"]
+
+        assert (outcome, failure, len(passes)) == (Outcome.COMPLETED, None, 3)
+        assert verdict.judge(ran.raw, "", Deadlines(), count)[0] is Outcome.CRASHED  # had there been no such check
+
     def test_a_check_that_hangs_ends_with_a_passs_deadline(self, fake_bench: Bench, texts_file: Path) -> None:
         ran = fake_bench.run(
             engine_args={"fail": "hang@quality"}, quality=asked(texts_file),
-            deadlines=Deadlines(load_s=60, pass_s=1, close_s=20),
+            deadlines=Deadlines(load_s=60, pass_s=3, close_s=20),
         )  # fmt: skip
 
         assert (ran.outcome, ran.raw.timed_out) == (Outcome.COMPLETED, "pass")
@@ -176,6 +191,18 @@ def quality(event: dict[str, Any]) -> Quality:
 def jsonl(path: Path, texts: list[str]) -> Path:
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     return path
+
+
+def own_texts(bench: Bench, model: Path, folder: Path) -> Path:
+    """Texts that this model writes by itself, so that it finds them likely."""
+    begins = [{"prompt_token_ids": [300 + 11 * one]} for one in range(24)]
+    of_all = asked(jsonl(folder / "any.jsonl", ["any text"]), greedy_prompts=24, greedy_tokens=24)
+    said = check(bench, folder, model=model, prompts=begins, quality=of_all)["greedy"]
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    ids = [[*begin["prompt_token_ids"], *answer] for begin, answer in zip(begins, said, strict=True)]
+    texts = [text for one in ids if tokenizer.encode(text := tokenizer.decode(one)).ids == one]
+    assert len(texts) >= 3
+    return jsonl(folder / "own.jsonl", texts)
 
 
 def sharpened(source: Path, folder: Path) -> Path:
@@ -228,16 +255,16 @@ class TestVllm:
         assert event["tokens"] == [46] * len(TEXTS)
         assert event["num_cut"] == len(TEXTS)
 
+    @pytest.mark.parametrize("mode", ["offline", "server"])
+    def test_greedy_answers_end_where_the_context_does(self, vllm_bench: Bench, texts_file: Path, mode: str) -> None:
+        given = asked(texts_file, greedy_tokens=48)
+        event = check(vllm_bench, texts_file, engine_args={"max_model_len": 48}, quality=given, mode=mode)
+
+        assert [len(ids) for ids in event["greedy"]] == [24, 24]  # of 24 tokens each is the prompt
+
     def test_rounding_to_4_bits_costs_likelihood(self, vllm_bench: Bench, tiny_model: Path, tmp_path: Path) -> None:
         base = sharpened(tiny_model / "base", tmp_path / "base")
-        begins = [{"prompt_token_ids": [300 + 11 * one]} for one in range(24)]
-        of_all = asked(jsonl(tmp_path / "any.jsonl", ["any text"]), greedy_prompts=24, greedy_tokens=24)
-        said = check(vllm_bench, tmp_path, model=base, prompts=begins, quality=of_all)["greedy"]
-        tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-        ids = [[*begin["prompt_token_ids"], *answer] for begin, answer in zip(begins, said, strict=True)]
-        texts = [text for one in ids if tokenizer.encode(text := tokenizer.decode(one)).ids == one]
-        assert len(texts) >= 3
-        own = jsonl(tmp_path / "own.jsonl", texts)
+        own = own_texts(vllm_bench, base, tmp_path)
         reference = quality(check(vllm_bench, own, model=base))
 
         event = check(vllm_bench, own, model=sharpened(tiny_model / "awq", tmp_path / "awq"))
@@ -254,5 +281,7 @@ class TestVllm:
         speculating = check(vllm_bench, texts_file, engine_args={"dtype": dtype, "speculative_config": NGRAM})
 
         compared = compare_quality(quality(speculating), quality(plain))
-        assert compared.greedy_agreement == 1
+        assert compared.greedy_agreement is not None
+        # Rounding in batches of other shapes may decide between two tokens as likely; what it does depends on the CPU.
+        assert compared.greedy_agreement == 1 if dtype == "float32" else compared.greedy_agreement > 0.5
         assert compared.nll_increase == pytest.approx(0, abs=1e-3)

@@ -84,11 +84,13 @@ class TestOrdinaryTrial:
             for ttft, tpot, e2e, gaps in zip(
                 columns["ttft_s"], columns["tpot_s"], columns["e2e_latency_s"], columns["itl_s"], strict=True
             ):
-                assert 0 < ttft < e2e < message["duration_s"]
+                assert 0 < ttft <= e2e < message["duration_s"]
                 assert tpot * (OUTPUT_TOKENS - 1) == pytest.approx(e2e - ttft, abs=1e-5)
-                # A gap for each event after the first; two tokens may come in one, never more events than tokens.
-                assert 1 <= len(gaps) <= OUTPUT_TOKENS - 1
+                # A gap for each event after the first; tokens may come in one (on a busy machine all of an answer),
+                # never more events than tokens.
+                assert len(gaps) <= OUTPUT_TOKENS - 1
                 assert sum(gaps) == pytest.approx(e2e - ttft, abs=1e-5)
+            assert any(columns["itl_s"])
 
     def test_reports_what_took_effect(self, trials: Trials, tiny_model: Path) -> None:
         facts, offline = facts_of(trials()), facts_of(trials("offline"))

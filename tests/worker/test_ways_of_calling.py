@@ -81,11 +81,12 @@ class TestAsync:
             columns = one["requests"]
             for index, gaps in enumerate(columns["itl_s"]):
                 ttft, tpot, e2e = (columns[name][index] for name in ("ttft_s", "tpot_s", "e2e_latency_s"))
-                assert 0 < ttft < e2e
-                assert 1 <= len(gaps) <= OUTPUT_TOKENS - 1  # chunks may hold several tokens
+                assert 0 < ttft <= e2e
+                assert len(gaps) <= OUTPUT_TOKENS - 1  # chunks may hold several tokens, or all
                 assert sum(gaps) == pytest.approx(e2e - ttft, abs=1e-5)  # each is rounded to a microsecond
                 assert tpot * (OUTPUT_TOKENS - 1) == pytest.approx(e2e - ttft, abs=1e-5)
                 assert 0 <= columns["send_s"][index] + e2e <= one["duration_s"] + 1e-5
+            assert any(columns["itl_s"])
 
     def test_facts_are_those_of_offline(self, run: Runs) -> None:
         here, there = facts(run("async")), facts(run("offline"))

@@ -11,14 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vbench.analysis.answer import FAKE_ENGINE
+from vbench.analysis.disturbance import spoils
+from vbench.analysis.remeasure import finals_of
 from vbench.metrics import metric_of, output_tokens, value_of
 from vbench.outcome import Outcome
-from vbench.records.record import TrialRecord
+from vbench.records.record import Quality, TrialRecord
 from vbench.spec.calling import whole_load
 from vbench.spec.types import Objective
 
 _TOKENS = "total_token_throughput_tok_s"
 _GOODPUT = "request_goodput_req_s"
+NLL = "nll_per_token"
+"""Negative log-likelihood per token, of fixed texts."""
+QUALITY = (NLL, "nll_increase", "greedy_agreement")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +104,8 @@ def missing(a: Side, b: Side, metric: str) -> str | None:
         return f"{metric} isn't comparable: A was {_called(a)}, B {_called(b)}"
     if metric == _TOKENS and a.record.prompt_set.input_tokens != b.record.prompt_set.input_tokens:
         return f"{metric} isn't comparable: the same prompts are other numbers of tokens in A and B"
+    if metric in QUALITY and (why := _other_quality(a.record.quality, b.record.quality, metric)):
+        return f"{metric} isn't comparable: {why}"
     without = [letter for side, letter in ((a, "A"), (b, "B")) if value_of(side.record.measurements, metric) is None]
     return f"{metric} wasn't measured in {' and '.join(without)}: choose another with --metric" if without else None
 
@@ -113,6 +120,7 @@ def notes(a: Side, b: Side) -> list[str]:
             found.append(f"{letter} was held to a smaller card's memory; its speed is that of {side.hardware}.")
         if side.record.outcome is Outcome.OVER_BUDGET:
             found.append(f"{letter} went over its memory budget.")
+        found += _disturbed(side, letter)
     models = [str(side.record.config.get("model", "")) for side in (a, b)]
     if models[0] != models[1]:
         found.append(f"The models differ: {models[0]} in A, {models[1]} in B.")
@@ -131,6 +139,18 @@ def notes(a: Side, b: Side) -> list[str]:
     if a.objective.metric != b.objective.metric:
         found.append(f"The runs' objectives differ: {a.objective.metric} in A, {b.objective.metric} in B.")
     return found
+
+
+def _disturbed(side: Side, letter: str) -> list[str]:
+    """What likely hurt the trials whose passes a side stands with, each by itself."""
+    numbers = finals_of(side.record)
+    measured = [one for one in side.records if one.trial in numbers] if numbers else [side.record]
+    found = [one for record in measured for one in spoils(record)]
+    if not found:
+        return []
+    hurt = f" in {len([one for one in measured if spoils(one)])} of its {len(measured)} trials" if numbers else ""
+    worst = max(found, key=lambda one: one.amount)
+    return [f"{letter} was likely hurt{hurt} by what else the machine did: {worst.cause}."]
 
 
 def _unmeasured(record: TrialRecord, letter: str) -> str | None:
@@ -155,7 +175,7 @@ def _other_work(a: TrialRecord, b: TrialRecord) -> list[str]:
             "`vbench prompts freeze` keeps one for both"
         ]
     made, other = _generated(a), _generated(b)
-    if made != other:
+    if made != other and made and other:
         return [
             f"other numbers of tokens were generated: {_listed(made)} a pass in A, {_listed(other)} in B; with "
             "`output_tokens` and without `until_stop` each answer has the length that was asked"
@@ -165,6 +185,19 @@ def _other_work(a: TrialRecord, b: TrialRecord) -> list[str]:
 
 def _generated(record: TrialRecord) -> set[int]:
     return {output_tokens(one) for one in record.passes if one.kind == "timed"}
+
+
+def _other_quality(a: Quality | None, b: Quality | None, metric: str) -> str | None:
+    """Why the checks of the answers were of other work; None where they may be compared, or one is missing."""
+    if a is None or b is None:
+        return None
+    if metric == "greedy_agreement":
+        return None if list(map(len, a.greedy)) == list(map(len, b.greedy)) else "other answers were compared"
+    if a.texts_sha256 != b.texts_sha256:
+        return "the texts differ"
+    if a.tokens != b.tokens:
+        return "the same texts are other numbers of tokens in A and B"
+    return None
 
 
 def _asked(tokens: int | None) -> str:

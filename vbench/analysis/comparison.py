@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vbench.analysis.answer import differences
-from vbench.analysis.comparability import Side, missing, notes, refusals
+from vbench.analysis.comparability import NLL, Side, missing, notes, refusals
 from vbench.analysis.paired import Ratio, ratio_of_pairs
 from vbench.analysis.statistics import pass_values
 from vbench.analysis.unpaired import ratio_of_passes
@@ -27,8 +27,6 @@ SHOWN = (
     "p95_e2e_latency_s", "peak_memory_bytes", "startup_s",
 )  # fmt: skip
 """Metrics that are put side by side, where both have them."""
-NLL = "nll_per_token"
-"""Not a metric that a search can have: negative log-likelihood per token (nats), of the same texts."""
 Verdict = Literal["better", "worse", "no_difference", "unknown"]
 RecordPair = tuple[TrialRecord, TrialRecord]
 
@@ -93,13 +91,13 @@ def compare(a: Side, b: Side, metric: str | None = None, pairs: Sequence[RecordP
         raise UsageError("these aren't comparable:\n" + "\n".join(f"  {one}" for one in why))
     found = repeats_in_turns(a, b) if pairs is None else list(pairs)
     names = [chosen, *(name for name in SHOWN if name != chosen and missing(a, b, name) is None)]
-    rows = [_row(a.record, b.record, name, found) for name in names]
     quality = _quality_row(a.record, b.record)
+    rows = [quality if name == NLL and quality is not None else _row(a.record, b.record, name, found) for name in names]
     return Comparison(
         a=a,
         b=b,
         metric=chosen,
-        rows=(*rows, *([] if quality is None else [quality])),
+        rows=(*rows, *([] if quality is None or chosen == NLL else [quality])),
         differing=tuple(differing(a, b)),
         notes=(*notes(a, b), *_turns_note(pairs, found)),
         is_paired=len(found) > 1,
@@ -180,9 +178,10 @@ def _quality_row(a: TrialRecord, b: TrialRecord) -> Row | None:
     if one is None or two is None or one.texts_sha256 != two.texts_sha256 or one.tokens != two.tokens:
         return None
     tokens = sum(one.tokens)
-    if not tokens or min(*one.nll, *two.nll) <= 0:
+    pairs = [pair for pair in zip(one.nll, two.nll, strict=True) if min(pair) > 0]  # a single token has no likelihood
+    if not tokens or not pairs:
         return None
-    ratio = ratio_of_pairs(list(zip(one.nll, two.nll, strict=True)))
+    ratio = ratio_of_pairs(pairs)
     return Row(metric=NLL, a=sum(one.nll) / tokens, b=sum(two.nll) / tokens, ratio=ratio)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from vbench.analysis.comparison import NLL, Comparison
+from vbench.analysis.comparability import NLL
+from vbench.analysis.comparison import Comparison
 from vbench.analysis.gate import Gate
 from vbench.analysis.paired import Ratio
 from vbench.metrics import metric_of
 
 _SPEEDS = ("output_throughput_tok_s", "total_token_throughput_tok_s", "request_throughput_req_s")
-_METHODS = {
-    "signed_rank": "{} pairs measured in turns; Hodges-Lehmann estimate with its exact signed-rank interval",
-    "t": "{} pairs measured in turns; Student's t",
+_ESTIMATES = {
+    "signed_rank": "Hodges-Lehmann estimate with its exact signed-rank interval",
+    "t": "Student's t",
 }
 
 
@@ -56,8 +57,10 @@ def method_of(found: Comparison) -> str:
     ratio = found.ratio
     if ratio is None or ratio.method == "single":
         return "a single value of each side"
+    if found.metric == NLL:
+        return f"{ratio.num_pairs} texts, each against itself; {_ESTIMATES[ratio.method]}"
     if found.is_paired:
-        return _METHODS[ratio.method].format(ratio.num_pairs)
+        return f"{ratio.num_pairs} pairs measured in turns; {_ESTIMATES[ratio.method]}"
     return f"at least {ratio.num_pairs} timed passes of each side; Welch's t of their logarithms"
 
 

@@ -8,7 +8,7 @@ may have, the passes decide: the same work that took the same time in each of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vbench.analysis.gpu_doubts import own_doubts
@@ -34,6 +34,7 @@ STEAL_SPOILS = 0.05
 """From here on whatever the passes say, as `FOREIGN_OF_CROWDED`."""
 THROTTLED_SHARE = 0.01
 """CPU time for which a quota held the engine back ÷ time: less is a single period of 100 ms in ten seconds."""
+_WORKING = ("probe", "warmup", "pass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Seen:
 def disturbances(trial: Measured) -> list[Disturbance]:
     """What disturbed the timed passes, those that spoil first; empty where nothing is known, or too little."""
     is_steady = spread_of(trial) <= AGREEING
-    found = [*_of_host(trial, is_steady=is_steady)]
+    found = [*_of_host(_timed_hosts(trial), is_steady=is_steady)]
     for work in gpu_works(trial):
         found += _of_gpu(work, is_steady=is_steady)
     return sorted(found, key=lambda one: one.level != "spoils")
@@ -68,6 +69,14 @@ def disturbances(trial: Measured) -> list[Disturbance]:
 def spoils(trial: Measured) -> list[Disturbance]:
     """Those for which the trial is worth another attempt."""
     return [one for one in disturbances(trial) if one.level == "spoils"]
+
+
+def spoils_stopped(trial: Measured) -> list[Disturbance]:
+    """Of a trial that was stopped early: what kept it from what it needed in all that it did, warm-up included, so that
+    it may have been stopped for that. What else may have disturbed it, no passes are there to tell."""
+    hosts = [one.host for one in trial.phases if one.name in _WORKING and one.host]
+    found = [one for one in _of_host(hosts, is_steady=True) if one.level == "spoils"]
+    return [replace(one, text=one.text.replace("during timed passes", "while it ran")) for one in found]
 
 
 def is_host_known(trial: Measured) -> bool:
@@ -82,8 +91,7 @@ def spread_of(trial: Measured) -> float:
     return max(durations) / min(durations) - 1 if len(durations) > 1 and min(durations) > 0 else float("inf")
 
 
-def _of_host(trial: Measured, *, is_steady: bool) -> Iterator[Disturbance]:
-    host = _timed_hosts(trial)
+def _of_host(host: Sequence[Mapping[str, Any]], *, is_steady: bool) -> Iterator[Disturbance]:
     cpus = max((cpus for one in host if isinstance(cpus := one.get("cpus"), int)), default=0)
     if _seconds(host) < MIN_SECONDS or cpus < 1:
         return

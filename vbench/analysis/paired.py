@@ -25,6 +25,8 @@ FEWEST_PAIRS = 8
 _SAFETY = 1.1
 """By how much `detectable` is larger than the spread at hand says. A spread that is small by chance ends the measuring
 early, so what is left at the end is too small a spread on average; found by simulation."""
+_ROUNDING = 1e-9
+"""What values that are the same by their formula may differ by in the last bits."""
 _MOST_SUMMED = 60
 """Pairs up to which the signed-rank distribution is summed exactly; beyond, its normal limit is off by less than one
 rank in a hundred."""
@@ -48,7 +50,7 @@ class Ratio:
     @property
     def is_clear(self) -> bool:
         """Whether the interval excludes that nothing changed."""
-        return self.method in ("signed_rank", "t") and not self.low <= 1 <= self.high
+        return self.method in ("signed_rank", "t") and not self.low - _ROUNDING <= 1 <= self.high + _ROUNDING
 
 
 def first_of_pair(index: int) -> Literal["A", "B"]:
@@ -102,7 +104,8 @@ def detectable_of(half_width: float, dof: int) -> float:
     log(b ÷ a): the interval must lie beyond 0, so the change must exceed half its width by the 80 % quantile's worth
     of standard errors."""
     beyond, within = student_quantile(POWER, dof), student_quantile((1 + LEVEL) / 2, dof)
-    return math.expm1(_SAFETY * half_width * (within + beyond) / within)
+    detectable = math.expm1(_SAFETY * half_width * (within + beyond) / within)
+    return detectable if detectable > _ROUNDING else 0.0
 
 
 def _logs(pairs: Sequence[tuple[float, float]]) -> list[float]:

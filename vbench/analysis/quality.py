@@ -10,8 +10,6 @@ from typing import Any
 
 from vbench.records.record import Quality, TrialRecord
 
-SELF_AGREEMENT = "self_agreement"
-"""Extra field of the reference's quality: the share of its greedy tokens that it gives alone as well as in a batch."""
 _MIN_TEXTS = 5
 """Fewer carry no interval."""
 _NUM_RESAMPLES = 2000
@@ -49,10 +47,10 @@ def compare_quality(one: Quality, reference: Quality) -> Comparison:
     if one.texts_sha256 != reference.texts_sha256:
         notes.append("other texts were scored than of the reference: their likelihoods don't compare")
     else:
-        counts = zip(one.tokens, reference.tokens, strict=False)
+        counts = list(zip(one.tokens, reference.tokens, strict=False))
         both = zip(one.nll, reference.nll, counts, strict=False)
         pairs = [(mine, other) for mine, other, (tokens, others) in both if tokens == others > 0]
-        left_out = len(one.nll) - len(pairs)
+        left_out = len(one.nll) - sum(tokens == others for tokens, others in counts)
         if 2 * len(pairs) < len(one.nll):
             pairs = []
             notes.append(
@@ -123,12 +121,6 @@ def _bootstrap(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | No
         if math.isfinite(found.low) and math.isfinite(found.high):
             return float(found.low), float(found.high)
     return None
-
-
-def self_agreement(quality: Quality) -> float | None:
-    """Of the reference: whether it gives the same greedy answers alone as in a batch; None where it wasn't asked."""
-    value = (quality.model_extra or {}).get(SELF_AGREEMENT)
-    return float(value) if isinstance(value, (int, float)) else None
 
 
 def changes_answers(record: TrialRecord) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vbench.metrics import measure, value_of
+from vbench.metrics import measure, quality_measurements, value_of
 from vbench.outcome import Outcome
 from vbench.records.record import Phase, TrialRecord
 from vbench.spec.constraints import parse_constraint, violations
@@ -41,13 +41,22 @@ def remeasured(records: Iterable[TrialRecord], goodput: Mapping[str, float] | No
 
 def standing(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """What is ranked: `remeasured`, once two finalists or more were measured again, and none of them in vain; before
-    that the trials as they were. One alone, of finals that were cut short, had nobody to be compared with."""
+    that the trials as they were, with what their finals found of their answers. One alone had nobody to be compared
+    with: of finals that were cut short, or the best that was only checked (`quality`)."""
     listed = list(records)
     counted = remeasured(listed)
     states = [state for record in counted if (state := was_remeasured(record)) is not None]
     if all(states) and len(states) != 1:
         return counted
-    return [record for record in listed if record.origin not in REPEATS]
+    finals: dict[int | None, list[TrialRecord]] = {}
+    for record in listed:
+        if record.origin == "final" and record.outcome.is_measured:
+            finals.setdefault(record.repeat_of, []).append(record)
+    return [
+        _with_answers(record, finals[record.trial]) if record.trial in finals else record
+        for record in listed
+        if record.origin not in REPEATS
+    ]
 
 
 def was_remeasured(record: TrialRecord) -> bool | None:
@@ -88,6 +97,16 @@ def _with_finals(
             REMEASURED: [one.trial for one in measured],
         }
     )
+
+
+def _with_answers(record: TrialRecord, finals: Sequence[TrialRecord]) -> TrialRecord:
+    """The record as it was measured first, with the check of its answers that a final brought and the bounds on it."""
+    quality = next((one.quality for one in finals if one.quality is not None), record.quality)
+    found = {} if quality is None else quality_measurements(quality)
+    measurements = {**record.measurements, **found}
+    violated = _judged_anew(record, finals, measurements)
+    changes = {"quality": quality, "measurements": measurements, "constraint_violations": violated}
+    return record.model_copy(update=changes)
 
 
 def _largest(phases: Sequence[Phase], others: Sequence[TrialRecord]) -> list[Phase]:

@@ -16,6 +16,8 @@ from vbench.spec.types import Objective
 
 PARTS = ("startup_s", "probe_s", "warmup_s", "timed_s", "closing_s", "other_s")
 """Of `timing.TimeSplit`, in the order of time."""
+_KINDS = {"warmup": ("warmup",), "timed": ("timed", "unsettled")}
+"""Passes of all prompts, by their phase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ def saved_by_stops(records: Sequence[TrialRecord]) -> dict[int, float]:
     completed = [record for record in records if record.outcome is Outcome.COMPLETED and record.origin != "final"]
     if not completed:
         return {}
-    usual = {kind: statistics.median_low([_count(one, kind) for one in completed]) for kind in ("warmup", "timed")}
+    usual = {kind: statistics.median_low([_count(one, kind) for one in completed]) for kind in _KINDS}
     by_number = {record.trial: record for record in completed}
     return {
         record.trial: _remaining_s(record, usual, by_number)
@@ -142,7 +144,7 @@ def _remaining_s(record: TrialRecord, usual: Mapping[str, int], by_number: Mappi
 
 
 def _count(record: TrialRecord, kind: str) -> int:
-    return sum(one.kind == kind for one in record.passes)
+    return sum(one.kind in _KINDS[kind] for one in record.passes)
 
 
 def search_arm(records: Iterable[TrialRecord], objective: Objective) -> Arm:

@@ -198,7 +198,8 @@ def _say_failed(result: ComparisonResult, record: TrialRecord) -> None:
     side = (record.model_extra or {}).get("side")
     typer.echo(f"{side} failed: {describe_result(record, read_run(result.run).objective)}", err=True)
     if record.failure is not None:
-        typer.echo(f"{record.failure.advice}; log in {result.run.log(record.trial)}", err=True)
+        log = result.run.log(record.trial)
+        typer.echo(record.failure.advice + (f"; log in {log}" if log.exists() else ""), err=True)
     if result.pairs:
         name = f"{result.run.sweep}/{result.run.run_id}"
         typer.echo(f"the {len(result.pairs)} pairs before it are kept: vbench compare {name}", err=True)

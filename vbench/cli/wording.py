@@ -31,6 +31,7 @@ PHASES = {
     "probe": "trying a few prompts",
     "warmup": "warming up",
     "pass": "measuring",
+    "quality": "checking answers",
     "close": "closing",
 }
 

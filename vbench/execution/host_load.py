@@ -14,9 +14,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vbench.execution.keeper_client import running_keepers
+from vbench.execution.proc_files import (
+    TICK_S,
+    cpu_times,
+    first_number,
+    pressure_s,
+    process_s,
+    read_link,
+    read_text,
+    throttling,
+    throttling_file,
+)
 from vbench.execution.process_tree import descendants
 
-_TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _EDGE_S = 0.5  # the last reading comes a little before a trial's end
 _MIN_S = 0.05  # of a shorter phase the counters' ticks of 10 ms say nothing
 _SKEW = 0.05  # cores by which the trial's own count may pass that of all processes, as the kernel counts them apart
@@ -36,7 +47,7 @@ class HostReading:
     trial_s: float | None
     """Of the trial's processes, those that ended among them."""
     vbench_s: float
-    """Of vbench itself."""
+    """Of vbench itself, and of its other trials, where they may use the same CPUs."""
     pressure_s: float | None = None
     """Time in which some process of the machine waited for a CPU (PSI, `some`)."""
     throttled_s: float | None = None
@@ -57,6 +68,7 @@ class HostLoad:
     trial_cores: float | None
     """What the trial's own processes took."""
     vbench_cores: float
+    """What vbench took, and its trials beside this one, where they may use the same CPUs."""
     foreign_cores: float | None
     """Busy, less the trial and vbench."""
     steal_share: float | None
@@ -90,39 +102,49 @@ class HostCounters:
     ) -> None:
         self._keeper_pid, self._proc = keeper_pid, proc
         self.cpus = frozenset(os.sched_getaffinity(0) if cpus is None else cpus)
-        self.is_whole_machine = _link(f"{proc}/self/ns/pid") == _FIRST_PID_NAMESPACE
-        self._cgroup = _throttling_file(proc, sys)
+        # Trials side by side have CPUs of their own where the engine runs on them; those on GPUs share them all.
+        self._shares_cpus = self.cpus == os.sched_getaffinity(os.getpid())
+        self._beside_s: dict[int, float] = {}  # by keeper; of one that has ended what was seen last
+        self.is_whole_machine = read_link(f"{proc}/self/ns/pid") == _FIRST_PID_NAMESPACE
+        self._cgroup = throttling_file(proc, sys)
         clocks = [f"{sys}/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq" for cpu in sorted(self.cpus)]
         self._clocks = [path for path in clocks[:_MOST_CLOCKS] if os.path.exists(path)]
 
     def read(self) -> HostReading:
         """The counters now. Never raises."""
         t = time.monotonic()
-        busy_s, steal_s = _cpu_times(_text(f"{self._proc}/stat"), self.cpus)
-        throttled_s, num_throttled = _throttled(_text(self._cgroup)) if self._cgroup else (None, None)
+        busy_s, steal_s = cpu_times(read_text(f"{self._proc}/stat"), self.cpus)
+        throttled_s, num_throttled = throttling(read_text(self._cgroup)) if self._cgroup else (None, None)
         return HostReading(
             t=t,
             busy_s=busy_s,
             steal_s=steal_s,
-            trial_s=self._trial_s(),
-            vbench_s=time.process_time(),
-            pressure_s=_pressure_s(_text(f"{self._proc}/pressure/cpu")),
+            trial_s=self._tree_s(self._keeper_pid),
+            vbench_s=time.process_time() + self._others_s(),
+            pressure_s=pressure_s(read_text(f"{self._proc}/pressure/cpu")),
             throttled_s=throttled_s,
             num_throttled=num_throttled,
-            load_1min=_first_number(_text(f"{self._proc}/loadavg")),
+            load_1min=first_number(read_text(f"{self._proc}/loadavg")),
             cpu_mhz=self._mhz(),
         )
 
-    def _trial_s(self) -> float | None:
-        """Of the keeper and all beneath it, with what of them has ended and was waited for: it never goes back."""
-        keeper = _process_s(_text(f"{self._proc}/{self._keeper_pid}/stat"))
+    def _tree_s(self, keeper_pid: int) -> float | None:
+        """Of a keeper and all beneath it, with what of them has ended and was waited for: it never goes back."""
+        keeper = process_s(read_text(f"{self._proc}/{keeper_pid}/stat"))
         if keeper is None:
             return None
-        beneath = [_process_s(_text(f"{self._proc}/{pid}/stat")) for pid in descendants(self._keeper_pid)]
+        beneath = [process_s(read_text(f"{self._proc}/{pid}/stat")) for pid in descendants(keeper_pid)]
         return keeper + sum(one for one in beneath if one is not None)
 
+    def _others_s(self) -> float:
+        """Of this process's other keepers, and of what they run."""
+        if self._shares_cpus:
+            for pid in running_keepers() - {self._keeper_pid}:
+                self._beside_s[pid] = max(self._tree_s(pid) or 0.0, self._beside_s.get(pid, 0.0))
+        return sum(self._beside_s.values())
+
     def _mhz(self) -> float | None:
-        known = [khz for path in self._clocks if (khz := _first_number(_text(path))) is not None]
+        known = [khz for path in self._clocks if (khz := first_number(read_text(path))) is not None]
         return sum(known) / len(known) / 1000 if known else None
 
 
@@ -147,7 +169,7 @@ def host_phase(
         return None
     steal, throttled = rate("steal_s"), rate("num_throttled")
     foreign = None if trial is None else busy - trial - vbench
-    if foreign is not None and foreign < -_SKEW * cpus - _TICK_S / (end - start):
+    if foreign is not None and foreign < -_SKEW * cpus - TICK_S / (end - start):
         return None  # what is shown as all processes isn't: a sandbox with a /proc of its own
     last = next((one for one in reversed(readings) if one.t <= end + _EDGE_S), readings[-1])
     return HostLoad(
@@ -176,72 +198,3 @@ def _at(readings: Sequence[HostReading], name: str, t: float) -> float | None:
         return value0 + (value1 - value0) * (t - t0) / (t1 - t0)
     nearest = min(known, key=lambda pair: abs(pair[0] - t), default=None)
     return nearest[1] if nearest is not None and abs(nearest[0] - t) <= _EDGE_S else None
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return file.read().decode("ascii", "replace")
-    except OSError:
-        return ""
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
-def _cpu_times(stat: str, cpus: Collection[int]) -> tuple[float | None, float | None]:
-    """Busy and stolen seconds of these CPUs (/proc/stat); None where one of them isn't listed."""
-    busy, steal, found = 0, 0, 0
-    for line in stat.splitlines():
-        name, _, rest = line.partition(" ")
-        if not name.startswith("cpu"):
-            break  # the CPUs stand first
-        if name == "cpu" or not name[3:].isdigit() or int(name[3:]) not in cpus:
-            continue
-        user, nice, system, _, _, irq, softirq, stolen = ([int(one) for one in rest.split()] + [0] * 8)[:8]
-        busy, steal, found = busy + user + nice + system + irq + softirq, steal + stolen, found + 1
-    return (busy * _TICK_S, steal * _TICK_S) if found and found == len(cpus) else (None, None)
-
-
-def _process_s(stat: str) -> float | None:
-    """CPU seconds of a process and of its children that ended (proc_pid_stat(5): utime, stime, cutime, cstime)."""
-    fields = stat.rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) * _TICK_S if len(fields) > 14 else None
-
-
-def _pressure_s(text: str) -> float | None:
-    some = next((line for line in text.splitlines() if line.startswith("some ")), "")
-    total = some.rpartition("total=")[2]
-    return int(total) / 1e6 if total.isdigit() else None
-
-
-def _first_number(text: str) -> float | None:
-    try:
-        return float(text.split(maxsplit=1)[0])
-    except (ValueError, IndexError):
-        return None
-
-
-def _throttled(text: str) -> tuple[float | None, int | None]:
-    """Seconds and periods of a cgroup's cpu.stat: version 2 counts microseconds, version 1 nanoseconds."""
-    pairs = (line.split() for line in text.splitlines())
-    found = {one[0]: int(one[1]) for one in pairs if len(one) == 2 and one[1].isdigit()}
-    if "throttled_usec" in found:
-        return found["throttled_usec"] / 1e6, found.get("nr_throttled")
-    return (found["throttled_time"] / 1e9, found.get("nr_throttled")) if "throttled_time" in found else (None, None)
-
-
-def _throttling_file(proc: str, sys: str) -> str | None:
-    """The cpu.stat of the cgroup that we are in; None where no quota is counted."""
-    places = [f"{sys}/fs/cgroup/cpu.stat", f"{sys}/fs/cgroup/cpu/cpu.stat"]
-    for line in _text(f"{proc}/self/cgroup").splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if not controllers:
-            places.insert(0, f"{sys}/fs/cgroup{path}/cpu.stat")
-        elif "cpu" in controllers.split(","):
-            places.insert(0, f"{sys}/fs/cgroup/{controllers}{path}/cpu.stat")
-    return next((one for one in places if "nr_throttled" in _text(one)), None)

@@ -29,6 +29,13 @@ _KEEPER_MARK = "VBENCH_KEEPER"  # by which it knows what it started, from what t
 # our mark is; faulthandler turns a segfault into a stack in the log.
 _ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
 
+_running_pids: set[int] = set()
+
+
+def running_keepers() -> frozenset[int]:
+    """Pids of the keepers that this process has started and not closed, those of all threads."""
+    return frozenset(_running_pids)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
@@ -74,6 +81,7 @@ class Keeper:
                 start_new_session=True,  # the terminal's Ctrl-C reaches only us
                 env={**os.environ, **_ENVIRONMENT, **environment, RUN_MARK: run_uid, _KEEPER_MARK: uuid.uuid4().hex},
             )  # fmt: skip
+        _running_pids.add(self.pid)
 
     @property
     def pid(self) -> int:
@@ -155,6 +163,7 @@ class Keeper:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)  # with what an import may have started
             self._process.wait()
+        _running_pids.discard(self.pid)
 
     def __enter__(self) -> Keeper:
         return self

@@ -78,13 +78,12 @@ class ProcessTreeMemory:
         is_loading = mapped > self._mapped_at_walk * (1 + _FILE_GROWTH)
         if now >= self._next_walk or (is_loading and now >= self._next_look):
             self._walk()
-            cost_s = time.monotonic() - now
-            self._next_walk = time.monotonic() + max(_MIN_WALK_INTERVAL_S, cost_s / _MAX_DUTY)
+            self._next_walk = _rationed(now)
             self._next_look = time.monotonic() + _MIN_WALK_INTERVAL_S
             resident = self._resident()
         elif now >= self._next_look:
             self._add_new_processes()
-            self._next_look = time.monotonic() + _MIN_WALK_INTERVAL_S
+            self._next_look = _rationed(now)  # each thread of the trial has a file to be read: an engine has hundreds
             resident = self._resident()
         if self._pss_bytes is None or not resident:
             return None, len(resident)
@@ -123,6 +122,12 @@ class UnmeasuredMemory:
 
     def read(self) -> tuple[int | None, int]:
         return None, 0
+
+
+def _rationed(start: float) -> float:
+    """When something that began at `start` and has just ended may be done again."""
+    end = time.monotonic()
+    return end + max(_MIN_WALK_INTERVAL_S, (end - start) / _MAX_DUTY)
 
 
 def _read_statm(pid: int) -> tuple[int, int] | None:

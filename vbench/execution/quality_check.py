@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vbench.analysis.quality import SELF_AGREEMENT, greedy_agreement
+from vbench.analysis.quality import greedy_agreement
 from vbench.execution.runner import RawTrial
 from vbench.quality.texts import MAX_TOKENS, TextSet, load_texts, text_lines
 from vbench.records.record import Quality
@@ -85,7 +85,7 @@ def _quality(event: dict[str, Any], texts_sha256: str) -> Quality:
         raise ValueError("not one likelihood for each text")
     if event.get("alone") is not None:
         agreement, _ = greedy_agreement(event["alone"], fields["greedy"])
-        fields[SELF_AGREEMENT] = agreement
+        fields["self_agreement"] = agreement
     quality = Quality.model_validate({"texts_sha256": texts_sha256, **fields})
     if not all(math.isfinite(nll) for nll in quality.nll):
         raise ValueError("a likelihood that isn't finite")

@@ -57,7 +57,7 @@ def judge(
     if not dones:
         return (*_died(raw, log_text, phase), passes)
     was_ended = raw.timed_out is not None or raw.stopped is not None  # by us, as it had just said that it was done
-    was_ended |= was_checked_in_vain
+    was_ended |= was_checked_in_vain or any("problem" in one for one in raw.of(PHASE))  # which may have hurt the engine
     if raw.exit is not None and not was_ended and raw.exit.code != 0:
         evidence = f"said it was done, then ended with {raw.exit.describe()}"
         return (*_failed(Outcome.CRASHED, "bad_exit", evidence, _LOG_ADVICE, phase), passes)

@@ -37,7 +37,7 @@ class Watch:
         self.on_event = on_event
         self.limits = {"load": deadlines.load_s, "pass": deadlines.pass_s, "close": deadlines.close_s}
         self.deadline_name, self.deadline = "load", raw.started_t + deadlines.load_s
-        self.buffer = b""
+        self.buffer = bytearray()
         self.is_pipe_open = True
         self.is_kept = False
         self.sampler = sampler
@@ -101,10 +101,12 @@ class Watch:
                 if self.buffer:
                     self.raw.garbage.append(self.buffer[:200].decode(errors="replace"))
                 return
+            searched = len(self.buffer)  # a pass's message may have many megabytes: no byte of it is looked at twice
             self.buffer += chunk
-            *lines, self.buffer = self.buffer.split(b"\n")
-            for line in lines:
-                self._take(line)
+            if self.buffer.find(b"\n", searched) >= 0:
+                *lines, self.buffer = self.buffer.split(b"\n")
+                for line in lines:
+                    self._take(bytes(line))
             if len(self.buffer) > _MAX_MESSAGE_BYTES:
                 self.raw.garbage.append(f"a message of over {_MAX_MESSAGE_BYTES >> 20} MiB")
                 self.is_pipe_open = False

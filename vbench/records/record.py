@@ -146,6 +146,8 @@ class Quality(_Stored):
     """Per text: how many tokens that sum is over."""
     greedy: list[list[int]]
     """Token ids of the greedy answers to the first prompts of the prompt set."""
+    self_agreement: float | None = None
+    """Share of tokens, before the first difference, that it gives alone as in a batch; null where it wasn't asked."""
     duration_s: float
     """What it cost; in no metric of speed."""
     reference_trial: int | None = None

@@ -5,7 +5,7 @@ machine.json   this machine and its versions        logs/0007.log         stdout
 run.json       what the run is and how it stands    samples/0007.csv      memory and power over time of trial 7
 prompts.jsonl  the prompts as they were sent        pending.json          trials asked for and not yet stored
 ledger.jsonl   what each session took               best.md               the best so far, ready to paste
-run.lock       held while a vbench works on it
+run.lock       held while a vbench works on it      quality-texts.jsonl   texts whose likelihood is measured, if any is
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def draw_plots(contents: RunContents, page: Page) -> list[Plot]:
     if page.splits:
         draw = partial(plots.draw_time, page.splits, page.is_fake)
         caption = (
-            "Start-up is process start, imports and loading. Other is writing, closing and waiting for free memory."
+            "Start-up is process start, imports and loading. Other is writing, closing and waiting for free memory, "
+            "the check of the answers, and first attempts that were disturbed."
         )
         alt = f"Stacked bars of the time of {len(page.splits)} trials: start-up, warm-up, timed passes, other."
         found.append(_plot("time", "Where the time went", caption, alt, page.is_fake, draw))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from vbench.analysis import ranking
 from vbench.analysis.comparability import Side
+from vbench.analysis.remeasure import standing
 from vbench.errors import UsageError
 from vbench.records.record import TrialRecord
-from vbench.records.runs import resolve_run
+from vbench.records.runs import RunFolder, find_runs, resolve_run
 from vbench.report.contents import RunContents, read_run
 
 _WORDS = ("best", "baseline")
@@ -21,7 +22,7 @@ def read_side(results: Path, text: str) -> Side:
     trial that isn't there, StoreError when the run can't be read.
     """
     run, which = split(text)
-    folder = resolve_run(results, run)
+    folder = _folder(results, run)
     contents = read_run(folder)
     name = f"{folder.sweep}/{folder.run_id}"
     record = _chosen(contents, which, name)
@@ -49,6 +50,22 @@ def split(text: str) -> tuple[str, str]:
     return text, "best"
 
 
+def _folder(results: Path, text: str) -> RunFolder:
+    try:
+        return resolve_run(results, text)
+    except UsageError as error:
+        if Path(text).is_file():
+            raise UsageError(f"{text} is a file, not a run: with --again a sweep file is measured") from error
+        run, _, which = text.rpartition(":")
+        if not run or not any(
+            run in {one.sweep, f"{one.sweep}/{one.run_id}", one.run_id} for one in find_runs(results)
+        ):
+            raise
+        raise UsageError(
+            f"{text}: after the colon goes a trial's number, `best` or `baseline`; {which!r} is none of these"
+        ) from error
+
+
 def _chosen(contents: RunContents, which: str, name: str) -> TrialRecord:
     records = contents.result.records
     if which == "best":
@@ -62,7 +79,7 @@ def _chosen(contents: RunContents, which: str, name: str) -> TrialRecord:
             raise UsageError(f"{name} has no baseline: name a trial by its number, such as {name}:0")
         return baseline
     number = int(which)
-    again = [one for one in ranking.remeasured(records) if one.trial == number and one.passes]
+    again = [one for one in standing(records) if one.trial == number and one.passes]
     found = next((one for one in (*again, *records) if one.trial == number), None)
     if found is None:
         numbers = sorted(one.trial for one in records)

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vbench.analysis.comparability import Side
-from vbench.analysis.comparison import NLL, Comparison, Row
+from vbench.analysis.comparability import NLL, Side
+from vbench.analysis.comparison import Comparison, Row
 from vbench.analysis.comparison_wording import method_of, metric_name, sentence
 from vbench.analysis.gate import Gate
 from vbench.metrics import metric_of
@@ -111,7 +111,7 @@ def _label(metric: str) -> str:
 
 
 def _sentence(found: Comparison) -> str:
-    return sentence(found.ratio, found.metric, is_paired=found.is_paired)
+    return sentence(found.ratio, found.metric, is_paired=found.is_paired or found.metric == NLL)
 
 
 def _setting(value: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vbench.analysis.answer import Answer
 from vbench.analysis.pareto import pareto_front, rankable_by_all
 from vbench.analysis.ranking import objective_value
-from vbench.analysis.remeasure import finals_of, remeasured
+from vbench.analysis.remeasure import finals_of, standing
 from vbench.records.record import Quality, TrialRecord
 from vbench.report.pareto_section import ParetoPlot, ParetoPoint
 from vbench.report.plot_data import Axis, objective_axis, scale_of
@@ -44,7 +44,7 @@ class QualitySection:
 
 def quality_section(records: Sequence[TrialRecord], answer: Answer) -> QualitySection | None:
     """None where no trial was checked."""
-    checked = [record for record in remeasured(records) if record.quality is not None]
+    checked = [record for record in standing(records) if record.quality is not None]
     if not checked:
         return None
     return QualitySection(
@@ -94,8 +94,8 @@ def _agreement(quality: Quality) -> str:
     if quality.greedy_agreement is None:
         return ""
     if quality.greedy_agreement == 1:
-        return ", and gives the same greedy answers, token for token"
-    return f", and gives {quality.greedy_agreement:.0%} of its greedy tokens before the first that differs"
+        return "; it gives the same greedy answers, token for token"
+    return f"; it gives {quality.greedy_agreement:.0%} of its greedy tokens before the first that differs"
 
 
 def _what_it_is(checked: Sequence[TrialRecord]) -> str:

@@ -20,6 +20,7 @@ from vbench.records.record import TrialRecord
 from vbench.records.redaction import HIDDEN
 from vbench.records.runs import RunFolder, read_json, write_bytes_atomic
 from vbench.spec.config import displayed_path
+from vbench.spec.quality_section import quality_bounds
 from vbench.spec.types import SweepSpec
 from vbench.units import format_bytes
 
@@ -139,8 +140,10 @@ def _facts(
         "no: the first of many is likely a lucky one, expect a little less"
     )  # fmt: skip
     yield "Measured again", again
-    if spec.constraints:
-        yield "Keeps", ", ".join(constraint.text for constraint in spec.constraints)
+    # Of finalists only those that were checked are held to a bound of quality.
+    bounds = quality_bounds(spec) if best.quality is not None else []
+    if kept := [constraint.text for constraint in (*spec.constraints, *bounds)]:
+        yield "Keeps", ", ".join(kept)
     prompts = best.prompt_set
     tokens = "until they stop" if prompts.output_tokens is None else f"{prompts.output_tokens} tokens each"
     yield "Measured with", f"{prompts.num_prompts} prompts of {prompts.source}, {tokens}"

@@ -12,7 +12,8 @@ from vbench.analysis import ranking
 from vbench.analysis.remeasure import REPEATS
 from vbench.analysis.statistics import interval_of
 from vbench.records.record import TrialRecord
-from vbench.spec.types import Objective, SearchSpec
+from vbench.spec.types import Objective, SearchSpec, SweepSpec
+from vbench.sweep.quality_guard import QualityGuard
 
 
 class Finals:
@@ -61,6 +62,20 @@ def finalists(records: Sequence[TrialRecord], objective: Objective, most: int) -
     originals = {one.trial: one for one in records}
     chosen = [originals[one.trial] for one in [order[0], *close][:most]]
     return chosen if len(chosen) > 1 else []
+
+
+def unchecked(guard: QualityGuard, spec: SweepSpec, records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The best as it was first measured, where the sweep bounds the quality of its answers and they weren't checked.
+
+    None otherwise, and once twice as many as may be finalists were measured again: then the report says so.
+    """
+    best = ranking.best(records, spec.objective)
+    tried = Counter(one.repeat_of for one in records if one.origin == "final")
+    if best is None or not guard.misses(best) or tried[best.trial] >= spec.search.final_rounds:
+        return None
+    if len(tried) >= 2 * spec.search.num_finalists:
+        return None
+    return next(one for one in records if one.trial == best.trial)
 
 
 def _candidates(records: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:

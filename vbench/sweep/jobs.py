@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -17,13 +18,14 @@ from vbench.errors import StoreError
 from vbench.execution.runner import OnEvent
 from vbench.execution.stopping import Stopper
 from vbench.execution.trials import TrialRunner
+from vbench.outcome import Outcome
 from vbench.planner.verdict import Plan
 from vbench.records import runs
 from vbench.records.record import Origin, TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.records.store import storage_advice
 from vbench.spec.space import Point
-from vbench.sweep.repeating import Repeats, causes, is_first_better, joined
+from vbench.sweep.repeating import Repeats, causes, doubted, is_first_better, joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +155,11 @@ def run_job(runner: TrialRunner, job: Job, on_event: OnEvent) -> TrialRecord:
     """Run a job to its record; twice where something disturbed it (`repeating`)."""
     if job.origin in ("final", "reference"):
         runner.release()  # each has a start of its own: what differs from start to start is in it
-    spec = runner.spec
+    spec, again = runner.spec, replace(job, stopper=deepcopy(job.stopper))
     if job.passes is not None:
-        runner.spec = replace(spec, measure=replace(spec.measure, passes=job.passes, max_seconds=None, until=None, settle=False))
+        runner.spec = replace(
+            spec, measure=replace(spec.measure, passes=job.passes, max_seconds=None, until=None, settle=False)
+        )
     try:
         record = runner.run(
             job.number, job.point, job.origin, on_event, job.stopper, keep=job.is_kept, probe=job.has_probe,
@@ -163,9 +167,9 @@ def run_job(runner: TrialRunner, job: Job, on_event: OnEvent) -> TrialRecord:
         )  # fmt: skip
         found = job.repeats.why(record, job.gpus) if job.repeats is not None else []
         if not found or job.repeats is None:
-            return record
+            return doubted(record)
         on_event({"event": "again", "why": causes(found)})
-        second = _once_more(runner, job, on_event, record)
+        second = _once_more(runner, again, on_event, record)
         job.repeats.ended(second)
         return joined(record, second)
     finally:
@@ -173,14 +177,22 @@ def run_job(runner: TrialRunner, job: Job, on_event: OnEvent) -> TrialRecord:
 
 
 def _once_more(runner: TrialRunner, job: Job, on_event: OnEvent, first: TrialRecord) -> TrialRecord:
-    """The second attempt, begun as the first was. Nothing stops it early: that the configuration can be measured is
-    known. The memory samples that stay are those of the attempt that stands."""
+    """The second attempt, begun as the first was. Where the first came to its end nothing stops it early: that the
+    configuration can be measured is known. The memory samples that stay are those of the attempt that stands."""
     if first.environment.get("worker_start") != "reused":
         runner.release()
     samples = runner.run_folder.samples(job.number)
     earlier = samples.read_bytes() if samples.exists() else b""
+    stopper = job.stopper if first.outcome is Outcome.PRUNED else None
     second = runner.run(
-        job.number, job.point, job.origin, on_event, keep=job.is_kept, probe=job.has_probe, quality=job.has_quality
+        job.number,
+        job.point,
+        job.origin,
+        on_event,
+        stopper,
+        keep=job.is_kept,
+        probe=job.has_probe,
+        quality=job.has_quality,
     )
     if earlier and is_first_better(first, second):
         samples.write_bytes(earlier)

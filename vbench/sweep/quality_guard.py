@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vbench.analysis.quality import Comparison, changes_answers, compare_quality, is_speculative, self_agreement
+from vbench.analysis.quality import Comparison, changes_answers, compare_quality, is_speculative
 from vbench.metrics import quality_measurements
 from vbench.records.record import Origin, Quality, TrialRecord
 from vbench.spec.constraints import violations
@@ -48,6 +48,10 @@ class QualityGuard:
         if origin == "final":
             return repeat_of not in self._checked
         return origin == "baseline" or (origin in _ALWAYS and self.when == "always")
+
+    def misses(self, best: TrialRecord) -> bool:
+        """Whether the best, held to a bound, was never checked: it stood clear of all others, so no final was made."""
+        return self.when == "finalists" and bool(self._bounds) and best.trial not in self._checked
 
     def judged(self, record: TrialRecord, *, is_checked: bool) -> TrialRecord:
         """A record before it is stored, compared with the reference. `is_checked`: whether its check was asked for."""
@@ -113,7 +117,7 @@ def _speculation_warning(record: TrialRecord, compared: Comparison, reference: _
     )
     if record.config.get("quantization"):
         return [f"{text}; it is quantized too, which does change them"]
-    alone = self_agreement(reference.quality)
+    alone = reference.quality.self_agreement
     if alone is not None and alone < 1:
         return [
             f"{text}; but trial {reference.trial} by itself answers otherwise than in a batch, so that rounding does"

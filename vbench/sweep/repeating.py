@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vbench.analysis.disturbance import Disturbance, spoils
+from vbench.analysis.disturbance import Disturbance, spoils, spoils_stopped
 from vbench.outcome import Outcome
 from vbench.records.record import Spoiled, TrialRecord
 
@@ -24,15 +24,16 @@ class Repeats:
     def why(self, record: TrialRecord, gpus: int) -> list[Disturbance]:
         """What disturbed a trial that is to be run again; empty where it isn't to be.
 
-        Only one that completed: a failure has its own attempts. Those side by side on purpose aren't disturbed by it.
+        Only one that completed or was stopped early: a failure has its own attempts. Those side by side on purpose
+        aren't disturbed by it.
         """
-        is_asked = self._is_on and record.outcome is Outcome.COMPLETED and record.origin != "interference"
-        found = spoils(record) if is_asked and self._in_row < MOST_IN_ROW else []
+        is_asked = self._is_on and record.origin != "interference"
+        found = disturbing(record) if is_asked and self._in_row < MOST_IN_ROW else []
         return found if found and self._may_start(gpus) else []
 
     def ended(self, second: TrialRecord) -> None:
         """A second attempt has ended."""
-        found = spoils(second)
+        found = disturbing(second)
         self._in_row = self._in_row + 1 if found else 0
         if self._in_row == MOST_IN_ROW:
             self._say(
@@ -46,8 +47,29 @@ def causes(found: Sequence[Disturbance]) -> str:
     return " and ".join(one.cause for one in found)
 
 
+def disturbing(record: TrialRecord) -> list[Disturbance]:
+    """What likely hurt a trial's numbers, or had it stopped early; empty of one that failed."""
+    if record.outcome is Outcome.PRUNED:
+        return spoils_stopped(record)
+    return spoils(record) if record.outcome is Outcome.COMPLETED else []
+
+
+def doubted(record: TrialRecord) -> TrialRecord:
+    """A trial that isn't run again, with a warning where it may have been stopped for what disturbed it."""
+    found = disturbing(record) if record.outcome is Outcome.PRUNED else []
+    if not found:
+        return record
+    note = f"stopped early while {causes(found)}: on a quiet machine it might not have been; measure it again there"
+    return record.model_copy(update={"warnings": [*record.warnings, note]})
+
+
 def is_first_better(first: TrialRecord, second: TrialRecord) -> bool:
-    """Whether the first attempt's numbers are to stand: the second failed, or was disturbed more."""
+    """Whether the first attempt's numbers are to stand: the second failed, or was disturbed more. One that went over
+    its memory budget stands, however fast the first was; so does any end of one that was stopped at first."""
+    if second.outcome is Outcome.OVER_BUDGET:
+        return False
+    if first.outcome is Outcome.PRUNED:
+        return second.outcome not in (Outcome.COMPLETED, Outcome.PRUNED)
     if second.outcome is not Outcome.COMPLETED:
         return True
     return _amount(second) > _amount(first)
@@ -60,18 +82,23 @@ def joined(first: TrialRecord, second: TrialRecord) -> TrialRecord:
     """
     is_first = is_first_better(first, second)
     chosen, other = (first, second) if is_first else (second, first)
-    before = causes(spoils(first))
+    before, after = causes(disturbing(first)), causes(disturbing(second))
     warnings = list(chosen.warnings)
-    if second.outcome is not Outcome.COMPLETED:
+    if is_first and second.outcome is not Outcome.COMPLETED:
         ending = second.outcome.replace("_", " ")
         warnings.append(f"measured again, as {before}; the second attempt ended as {ending}, so the first one stands")
-    elif spoils(second):
+    elif first.outcome is Outcome.PRUNED and after:
+        warnings.append(
+            f"disturbed in both attempts ({before}; then {after}): the second one stands; measure it again when the "
+            "machine is quiet"
+        )
+    elif after:
         which = "first" if is_first else "second"
         warnings.append(
-            f"disturbed in both attempts ({before}; then {causes(spoils(second))}): the {which} one, disturbed less, "
-            "stands; measure it again when the machine is quiet"
+            f"disturbed in both attempts ({before}; then {after}): the {which} one, disturbed less, stands; "
+            "measure it again when the machine is quiet"
         )
-    why = [one.text for one in spoils(other)]
+    why = [one.text for one in disturbing(other)]
     spoiled = Spoiled(
         why=why, measurements=other.measurements, passes=other.passes, duration_s=other.duration_s
     )  # fmt: skip
@@ -85,4 +112,4 @@ def joined(first: TrialRecord, second: TrialRecord) -> TrialRecord:
 
 
 def _amount(record: TrialRecord) -> float:
-    return sum(one.amount for one in spoils(record))
+    return sum(one.amount for one in disturbing(record))

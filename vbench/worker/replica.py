@@ -74,7 +74,12 @@ class _Replica:
         if self.work.as_request() != work:  # the same object in every pass: an engine keeps what it made of it
             self.work = Work(work)
         self.result = self.engine.generate(self.prompts, self.work)
-        return {"begin_t": begin_t, "end_t": time.monotonic(), "clock_s": self.engine.clock() - clock_start}
+        late_s = self.result.late_s()
+        return {
+            "begin_t": begin_t,
+            "end_t": time.monotonic() - late_s,
+            "clock_s": self.engine.clock() - clock_start - late_s,
+        }
 
     def collect(self) -> Dict[str, Any]:
         result, self.result = self.result, None

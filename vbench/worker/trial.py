@@ -176,10 +176,11 @@ class _Trial:
         start = time.monotonic()
         clock_start = engine.clock()
         result = engine.generate(prompts, work)
+        late_s = result.late_s()
         slow_share = self.request.get("slow_share") or 0.0  # no sweep can ask for it: see `protocol`
         if slow_share > 0:
-            engine.idle(slow_share * (engine.clock() - clock_start))
-        duration_s = engine.clock() - clock_start
+            engine.idle(slow_share * (engine.clock() - clock_start - late_s))
+        duration_s = engine.clock() - clock_start - late_s
         after = engine.counters()
         self.channel.send(
             {

@@ -72,7 +72,8 @@ class PassResult:
     `token_ids`: of all sequences of a prompt, one after another. `itl_s`: gaps between a request's consecutive chunks
     (streaming modes only), as `vllm bench serve` counts them. `send_s`: when each was sent, from the pass's start.
     `finish_reasons`: why each answer ended (of several the first's), in the engine's words. `given_tokens`: how many
-    prompt tokens it was handed; None for a prompt that was handed over as text.
+    prompt tokens it was handed; None for a prompt that was handed over as text. `ended_t`: when the last answer had
+    come, on the monotonic clock, where what is done with it then isn't the engine's; None: when `generate` returns.
     """
 
     def __init__(self, input_tokens: List[int], token_ids: List[List[int]]) -> None:
@@ -85,6 +86,11 @@ class PassResult:
         self.send_s: Optional[List[float]] = None
         self.finish_reasons: Optional[List[Optional[str]]] = None
         self.given_tokens: Optional[List[Optional[int]]] = None
+        self.ended_t: Optional[float] = None
+
+    def late_s(self) -> float:
+        """Seconds since it ended."""
+        return 0.0 if self.ended_t is None else time.monotonic() - self.ended_t
 
 
 class Scores:

@@ -31,10 +31,12 @@ class Connections:
 
     def take(self) -> Connection:
         """One that is free: the last that became so, or a new one."""
+        oldest = time.monotonic() - _KEEP_ALIVE_S
         while self._idle:
             found = self._idle.pop()
-            if found.sock.fileno() >= 0:
+            if found.idle_since >= oldest and found.sock.fileno() >= 0:
                 return found
+            self.drop(found)
         made = Connection(self.port)
         self.by_descriptor[made.sock.fileno()] = made
         self.epoll.register(made.sock.fileno(), select.EPOLLIN)
@@ -46,7 +48,7 @@ class Connections:
         self._idle.append(connection)
 
     def drop(self, connection: Connection) -> None:
-        """Close it; the server gives up what it was answering."""
+        """Close it, once; the server gives up what it was answering."""
         if self.by_descriptor.pop(connection.sock.fileno(), None) is not None:
             self.epoll.unregister(connection.sock.fileno())
             connection.sock.close()
@@ -80,7 +82,13 @@ class Connection:
         self.idle_since = float("inf")
         self.response = Response()
         self.unsent = b""
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                advice = "; raise its hard limit (`ulimit -Hn`), or send fewer requests at once (load.max_concurrency)"
+                raise OSError(error.errno, (error.strerror or "EMFILE") + advice) from error
+            raise
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         status = self.sock.connect_ex(("127.0.0.1", port))

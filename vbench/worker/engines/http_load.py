@@ -3,8 +3,9 @@
 A loop over sockets rather than an HTTP library, for the clock's sake: in a library on asyncio a chunk waits for the
 tasks before it, its own parsing and theirs, and only then looks at the clock. Here the clock is read once for all that
 `epoll` found, before a byte of it is read; reading only cuts events out of the bytes (`http_response`), and what they
-hold is understood when no socket has anything. It also takes a fraction of the processor time, and the client shares
-the machine with the engine it measures. `benchmarks/trust/load_generator.md` has both in figures.
+hold is understood when no socket has anything; a pass ends when its last bytes come, whatever of them is understood by
+then. It also takes a fraction of the processor time, and the client shares the machine with the engine it measures.
+`benchmarks/trust/load_generator.md` has both in figures.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class _Pass:
         self._num_sent = self._in_flight = 0
         # Of each event: its request, when it came, its data. None for data: the answer's end.
         self._pending: Deque[Tuple[int, float, Optional[bytes]]] = deque()
-        self._start = 0.0
+        self._start = self._end = 0.0
 
     def run(self) -> PassResult:
         connections, pending = self._connections.by_descriptor, self._pending
@@ -92,7 +93,9 @@ class _Pass:
                 self._understand(_MOST_UNDERSTOOD)
             elif len(pending) > _MOST_PENDING:
                 self._understand(2 * len(ready))
-        return result_of(self._times, self._start)
+        result = result_of(self._times, self._start)
+        result.ended_t = self._end or None
+        return result
 
     def _send_due(self) -> Optional[float]:
         """Send what is due; seconds until the next is, None where that waits for an answer."""
@@ -162,6 +165,7 @@ class _Pass:
             self._pending.append((index, now, response.body))
         self._pending.append((index, now, None))
         self._in_flight -= 1
+        self._end = now
         if response.is_kept_alive:
             self._connections.give_back(connection, now)
         else:

@@ -40,7 +40,7 @@ class Answer:
     def take(self, event: Dict[str, Any]) -> List[int]:
         """The ids that this event brings; raises for an error that the server sent amid the stream."""
         if "error" in event:
-            raise HttpError(int(event["error"].get("code") or 500), str(event["error"].get("message")))
+            raise _error_of(event["error"])
         usage = event.get("usage")
         new: List[int] = []
         for choice in event.get("choices") or ():
@@ -77,3 +77,11 @@ class Answer:
             raise RuntimeError(
                 "the server counts {} tokens where {} came".format(self._usage["completion_tokens"], counted)
             )
+
+
+def _error_of(said: Any) -> HttpError:
+    """What a server said amid its answer: an object with a message and a code, by which not all mean HTTP's."""
+    if not isinstance(said, dict):
+        return HttpError(500, str(said))
+    code = said.get("code")
+    return HttpError(code if isinstance(code, int) and code else 500, str(said.get("message") or said))

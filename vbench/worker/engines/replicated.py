@@ -169,9 +169,11 @@ def part_of(work: Work, index: int, count: int) -> Dict[str, Any]:
 
 
 def _merged(parts: List[Dict[str, Any]], total: int) -> PassResult:
-    """One result in the prompts' order. A column that one replica lacks is lacking."""
+    """One result in the prompts' order. A column that one replica lacks is lacking. When it ended `clock` knows."""
     result = PassResult([], [])
     for name in vars(result):
+        if name == "ended_t":
+            continue
         columns = [part[name] for part in parts]
         if any(column is None for column in columns):
             continue
