@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 Found = TypeVar("Found")
 COMMAND = Path(sys.executable).parent / "vbench"
-DEADLINE_S = 240.0
+DEADLINE_S = 300.0
 MEASURE = "measure: {warmup_passes: 0, passes: 2, repeat_spoiled: false}\n"
 BASE = f"""\
 name: small

@@ -13,7 +13,7 @@ from vbench.analysis.ranking import best
 from vbench.outcome import Outcome
 from vbench.spec.types import Objective
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 OBJECTIVE = Objective(metric="output_throughput_tok_s", direction="maximize")
 
 # The quantized one runs all prompts at once, the plain one each by itself: by speed alone it is the best by far.
@@ -22,7 +22,7 @@ name: small
 model: {base}
 engine: vllm
 hardware: cpu
-prompts: {{synthetic: {{count: 12, input_tokens: 8}}, output_tokens: 24}}
+prompts: {{synthetic: {{count: 8, input_tokens: 8}}, output_tokens: 16}}
 engine_args:
   dtype: bfloat16
   enforce_eager: true
@@ -31,10 +31,10 @@ engine_args:
   max_num_seqs: 1
   kv_cache_memory_bytes: 16777216
 environment: {{OMP_NUM_THREADS: "1", VLLM_ENABLE_V1_MULTIPROCESSING: "0", HF_HUB_OFFLINE: "1"}}
-parameters: {{quantization: [none, {{awq: {{model: {awq}, max_num_seqs: 12}}}}]}}
+parameters: {{quantization: [none, {{awq: {{model: {awq}, max_num_seqs: 8}}}}]}}
 baseline: {{}}
 search: {{method: grid}}
-measure: {{warmup_passes: 1, passes: 2, repeat_spoiled: false}}
+measure: {{warmup_passes: 1, passes: 1, repeat_spoiled: false}}
 quality: {{max_nll_increase: 2%, texts: {texts}, greedy_prompts: 2, greedy_tokens: 8}}
 """
 

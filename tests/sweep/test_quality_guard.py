@@ -38,6 +38,25 @@ def expected_increase(quantization: str) -> float:
     return top / bottom - 1
 
 
+ASKING = """\
+parameters: {sampling.top_k: [1, 2, 3]}
+baseline: {}
+search: {method: grid, reuse_engine: true, finalists: 2}
+"""
+
+
+class TestReusedEngines:
+    """What the check takes, a GPU's allocator keeps: no later trial is to be measured on such an engine."""
+
+    @pytest.mark.parametrize(("when", "reused"), [("never", [1, 2, 3]), ("finalists", [2, 3]), ("always", [])])
+    def test_one_whose_answers_were_checked_serves_no_other_trial(
+        self, sweep: Sweeps, when: str, reused: list[int]
+    ) -> None:
+        records = records_of(sweep, f"{ASKING}quality: {{when: {when}}}\n")
+
+        assert [one.trial for one in records if one.environment["worker_start"] == "reused"] == reused
+
+
 class TestAlways:
     def test_every_trial_is_compared_with_the_baseline(self, sweep: Sweeps) -> None:
         records = records_of(sweep, f"{SEARCHED}quality: {{when: always}}\n")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +18,9 @@ from vbench.worker.engines.base import PassResult, Work
 from vbench.worker.engines.fake import FakeEngine
 from vbench.worker.engines.vllm_decoding import sampling_params
 from vbench.worker.engines.vllm_offline import VllmOffline
+from vbench.worker.protocol import Channel
 from vbench.worker.replica import _Replica
+from vbench.worker.trial import _Trial
 
 
 class Remembering(FakeEngine):
@@ -82,3 +87,47 @@ class TestOfflineReset:
         made._llm = SimpleNamespace(llm_engine=SimpleNamespace())
 
         assert made.reset_prefix_cache() is None
+
+
+class LateResult(PassResult):
+    def late_s(self) -> float:
+        return 5.0
+
+
+class Slow(FakeEngine):
+    """A pass takes 12 s of its clock; of these the last 5 came after the last answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 100.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def idle(self, seconds: float) -> None:
+        self.now += seconds
+
+    def generate(self, prompts: list[Any], work: Work) -> PassResult:
+        self.now += 12.0
+        return LateResult(input_tokens=[1], token_ids=[[2, 3]])
+
+
+@pytest.mark.parametrize(("slow_share", "duration_s"), [(0.0, 7.0), (0.5, 10.5)])
+def test_what_comes_after_the_last_answer_is_not_timed(tmp_path: Path, slow_share: float, duration_s: float) -> None:
+    said = tmp_path / "said"
+    channel = Channel(os.open(said, os.O_WRONLY | os.O_CREAT))
+    trial = _Trial({"slow_share": slow_share}, channel)
+
+    took = trial._pass(Slow(), [[1]], Work({}), "timed", 0)
+    channel.close()
+
+    assert took == (duration_s, 2)
+    assert json.loads(said.read_text())["duration_s"] == duration_s
+
+
+def test_nor_is_it_of_a_replica() -> None:
+    engine = Slow()
+    said = _Replica(engine, is_forked=True).generate(Work({}).as_request())
+
+    assert said["clock_s"] == 7.0
+    assert said["end_t"] < said["begin_t"]  # nothing took place but those 5 s

@@ -255,10 +255,9 @@ class TestVllm:
         assert event["tokens"] == [46] * len(TEXTS)
         assert event["num_cut"] == len(TEXTS)
 
-    @pytest.mark.parametrize("mode", ["offline", "server"])
-    def test_greedy_answers_end_where_the_context_does(self, vllm_bench: Bench, texts_file: Path, mode: str) -> None:
+    def test_greedy_answers_end_where_the_context_does(self, vllm_bench: Bench, texts_file: Path) -> None:
         given = asked(texts_file, greedy_tokens=48)
-        event = check(vllm_bench, texts_file, engine_args={"max_model_len": 48}, quality=given, mode=mode)
+        event = check(vllm_bench, texts_file, engine_args={"max_model_len": 48}, quality=given, mode="server")
 
         assert [len(ids) for ids in event["greedy"]] == [24, 24]  # of 24 tokens each is the prompt
 

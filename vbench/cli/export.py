@@ -25,8 +25,8 @@ def export(
 ) -> None:
     """Write a run as an Optuna study into a database, for optuna-dashboard.
 
-    The study is a copy of what was measured so far: write it again with --replace when there is more. Finals are trials
-    of it too; which trial vbench calls the best is the study's user attribute best_trial.
+    The study is a copy of what was measured so far: write it again with --replace when there is more. Finals and
+    references are trials of it too; which trial vbench calls the best is the study's user attribute best_trial.
 
       vbench export demo --optuna sqlite:///study.db
       pip install optuna-dashboard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,18 @@ from vbench.spec.types import Choice, SweepSpec
 
 PHASE = "quality"
 _TEXTS_FILE = "quality-texts.jsonl"
+_freezing = threading.Lock()
 _WITHOUT = "the quality of its answers could not be checked"
 
 
 def frozen_texts(spec: SweepSpec, run: RunFolder) -> tuple[TextSet, Path]:
     """The run's texts: fixed at its first check, whatever becomes of their file. Raises SpecError, StoreError."""
     path = run.path / _TEXTS_FILE
-    if path.is_file():
-        return load_texts(path, spec.quality.num_texts), path
-    texts = load_texts(spec.quality.texts, spec.quality.num_texts)
-    write_bytes_atomic(path, text_lines(texts.texts))
+    with _freezing:  # trials side by side are threads of one process
+        if path.is_file():
+            return load_texts(path, spec.quality.num_texts), path
+        texts = load_texts(spec.quality.texts, spec.quality.num_texts)
+        write_bytes_atomic(path, text_lines(texts.texts))
     return texts, path
 
 

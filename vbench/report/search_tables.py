@@ -127,7 +127,10 @@ def finals_table(again: Sequence[Finalist], objective: Objective) -> Table:
 def finals_notes(again: Sequence[Finalist]) -> tuple[str, ...]:
     """What the finals showed."""
     if len(again) == 1:
-        return ("Only one finalist had been run again when the run ended: the first measurements still count.",)
+        return (
+            "Only one finalist was run again, as the run ended then, or only its answers had to be checked: the first "
+            "measurements still count.",
+        )
     notes = [
         "The finalists were run again in turns, and stand with these passes alone: the best of many first "
         "measurements is likely a lucky one."

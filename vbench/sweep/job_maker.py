@@ -38,9 +38,11 @@ class JobMaker:
     ) -> None:
         self.prepared, self.spec, self.history, self.early_stop = prepared, prepared.spec, history, early_stop
         self.baseline = baseline_point(self.spec)
-        self.keeps_engines = self.spec.search.reuse_engine and asks_differently(self.spec)
         self.guard = QualityGuard(self.spec, records)
         """Knows whose answers are checked, and against what."""
+        # The check takes memory that a GPU's allocator keeps: it would be in the next trial's peak.
+        shares = self.spec.search.reuse_engine and asks_differently(self.spec)
+        self.keeps_engines = shares and not self.guard.wants("search")
         self.executor: Executor | None = None
         """Set once this session starts its first trial."""
         self.is_beside = False
@@ -60,7 +62,7 @@ class JobMaker:
         if self.executor is not None or not self.keeps_engines:
             return self.live_keys
         last = self.history.last
-        if last is None or not last.outcome.is_measured or last.origin in REPEATS:
+        if last is None or not last.outcome.is_measured or last.origin in REPEATS or self.guard.wants(last.origin):
             return frozenset()
         point = self.point_of(last)
         return frozenset() if point is None else frozenset((engine_key(self.spec, point.settings),))
@@ -74,13 +76,14 @@ class JobMaker:
     def job(self, number: int, point: Point, origin: Origin, *, repeat_of: int | None = None) -> Job:
         """The job of a point. Only what the search asks for may be stopped early; a final has an engine of its own."""
         config = effective_config(self.spec, point.settings)
+        has_quality = self.guard.wants(origin, repeat_of)
         return Job(
             number=number, point=point, origin=origin, repeat_of=repeat_of,
             gpus=1 if self.prepared.target.is_cpu else gpus_of(config),
             stopper=self._stopper(point, config) if origin == "search" else None,
-            is_kept=self.keeps_engines and origin not in REPEATS, is_alone=self._is_alone(point, config, origin),
+            is_kept=self.keeps_engines and origin not in REPEATS and not has_quality,
+            is_alone=self._is_alone(point, config, origin), has_quality=has_quality,
             has_probe=origin in ("baseline", "search") and self.early_stop is not None and self.early_stop.wants_probe,
-            has_quality=self.guard.wants(origin, repeat_of),
         )  # fmt: skip
 
     def refused(self, job: Job) -> TrialRecord:
