@@ -19,7 +19,11 @@ from benchmarks.trust.pages import Figures
 
 # Module, words of the real thing, words of a small one.
 PARTS: tuple[tuple[str, str, str], ...] = (
-    ("parity_throughput", "--pairs 12 --cold-pairs 2", "--pairs 2 --cold-pairs 0 --prompts 4 --tokens 8"),
+    (
+        "parity_throughput",
+        "--same-pairs 40 --pairs 12 --cold-pairs 2",
+        "--same-pairs 2 --pairs 2 --cold-pairs 0 --prompts 4 --tokens 8",
+    ),
     ("parity_serve", "--pairs 10", "--pairs 2 --prompts 4 --tokens 8 --rate 20"),
     ("aa", "--comparisons 200", "--comparisons 2"),
     ("sampler", "--pairs 16", "--pairs 2 --passes 1"),

@@ -15,7 +15,8 @@ from typing import Any, Literal, Protocol
 import numpy
 
 from benchmarks.search.vllm_sweep import VLLM, named_vllm
-from benchmarks.trust.engine import ENVIRONMENT, ROOT
+from benchmarks.trust.engine import ENGINE_ARGS, ENVIRONMENT, ROOT
+from vbench.execution.memory import MemorySampler, ProcessTreeMemory
 
 SEED = 0
 Tool = Literal["throughput", "serve"]
@@ -72,6 +73,67 @@ class Zygote:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class OneEngine:
+    """A running `one_engine`. Use as a context manager."""
+
+    def __init__(
+        self, folder: Path, model: Path, prompts: Sequence[Mapping[str, Any]], output_tokens: int,
+        sampling: Mapping[str, Any], words: Sequence[str],
+    ) -> None:  # fmt: skip
+        prompts_file = folder / "one-engine.jsonl"
+        prompts_file.write_text("".join(json.dumps(one) + "\n" for one in prompts), encoding="utf-8")
+        request = {
+            "engine": "vllm", "model": str(model.resolve()), "engine_args": dict(ENGINE_ARGS),
+            "sampling": dict(sampling), "prompts_file": str(prompts_file), "output_tokens": output_tokens,
+            "max_tokens": None,
+        }  # fmt: skip
+        self._log = folder / "one-engine.log"
+        with self._log.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.trust.one_engine", json.dumps(request), json.dumps(list(words))],
+                cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                env={**os.environ, **_ALSO, **ENVIRONMENT},
+            )  # fmt: skip
+        self._answer()
+
+    def vllm(self) -> dict[str, float]:
+        """What vLLM's timed function found."""
+        return self._asked("vllm")
+
+    def vbench(self) -> dict[str, float]:
+        """What a pass of vbench found, with the memory sampled as in a trial."""
+        sampler = MemorySampler(ProcessTreeMemory(self._process.pid, None))
+        sampler.start()
+        try:
+            return self._asked("vbench")
+        finally:
+            sampler.stop()
+
+    def _asked(self, way: str) -> dict[str, float]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(way + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the engine has ended:\n{self._log.read_text(errors='replace')[-3000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> OneEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
 
 
 def command(tool: Tool, argv: Sequence[str], log: Path) -> None:

@@ -67,10 +67,11 @@ def test_power_counts_only_what_is_found_to_be_slower() -> None:
     assert (counted["runs"], counted["found"], counted["share"]) == (5, 3, 0.6)
 
 
-def test_parity_keeps_forked_and_cold_pairs_apart() -> None:
+def test_parity_keeps_the_ways_of_starting_apart() -> None:
     rows: list[parity_throughput.Row] = [("fork", a, b) for a, b in EVEN] + [("cold", 100.0, 50.0)]
-    found = parity_throughput.figures(rows)
-    assert (found["ratio"], found["pairs"]) == (2.0, 8)
+    found = parity_throughput.figures([*rows, ("same", 100.0, 300.0)])
+    assert (found["ratio"], found["pairs"]) == (3.0, 1)
+    assert (found["forked"]["ratio"], found["forked"]["pairs"]) == (2.0, 8)
     assert (found["cold"]["ratio"], found["cold"]["pairs"]) == (0.5, 1)
     assert sampler.figures(EVEN)["ratio"] == 2.0
 
@@ -222,9 +223,9 @@ def test_vllms_throughput_beside_ours(tiny_model: Path, monkeypatch: pytest.Monk
     except MachineError as error:
         pytest.skip(str(error))
     monkeypatch.setattr(parity_throughput, "MODEL", tiny_model / "base")
-    (rows, sides), found = parity_throughput.measure(pairs=1, cold_pairs=0, num_prompts=2, num_tokens=4)
-    assert [how for how, *_ in rows] == ["fork"]
-    assert found["pairs"] == 1
+    (rows, sides), found = parity_throughput.measure(same_pairs=2, pairs=1, cold_pairs=0, num_prompts=2, num_tokens=4)
+    assert [how for how, *_ in rows] == ["same", "same", "fork"]
+    assert (found["pairs"], found["forked"]["pairs"]) == (2, 1)
     assert sides.prompt_tokens > 2
 
 

@@ -34,7 +34,7 @@ environment: {{OMP_NUM_THREADS: "1", VLLM_ENABLE_V1_MULTIPROCESSING: "0", HF_HUB
 parameters: {{quantization: [none, {{awq: {{model: {awq}, max_num_seqs: 8}}}}]}}
 baseline: {{}}
 search: {{method: grid}}
-measure: {{warmup_passes: 1, passes: 1, repeat_spoiled: false}}
+measure: {{warmup_passes: 1, passes: 3, settle: false, repeat_spoiled: false}}
 quality: {{max_nll_increase: 2%, texts: {texts}, greedy_prompts: 2, greedy_tokens: 8}}
 """
 

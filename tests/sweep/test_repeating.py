@@ -189,8 +189,13 @@ def test_a_machine_that_is_never_quiet_is_given_up(tmp_path: Path) -> None:
         _, runner, _ = run(tmp_path, CROWDED, LESS, repeats=repeats)
         assert len(runner.records) == 0
     assert len(notes) == 1
-    assert notes[0].startswith("this machine is never quiet: 3 trials in a row were disturbed in both attempts (last ")
+    words = "this machine is hardly ever quiet: 3 trials in a row were disturbed in both attempts (last "
+    assert notes[0].startswith(words)
     assert run(tmp_path, CROWDED, repeats=repeats)[0] is CROWDED
+    assert len(notes) == 1
+
+    assert run(tmp_path, QUIET, repeats=repeats)[0] is QUIET  # it has become quiet, and is trusted again
+    assert run(tmp_path, CROWDED, QUIET, repeats=repeats)[0].spoiled is not None
     assert len(notes) == 1
 
 

@@ -9,8 +9,8 @@ from vbench.outcome import Outcome
 from vbench.records.record import Spoiled, TrialRecord
 
 MOST_IN_ROW = 3
-"""Repeats in a row that were disturbed as well, after which a session makes no more: a machine that is never quiet
-would take twice the time for every trial and tell nothing better."""
+"""Repeats in a row that were disturbed as well, after which no more are made until a trial goes undisturbed: a machine
+that is never quiet would take twice the time for every trial and tell nothing better."""
 
 
 class Repeats:
@@ -20,6 +20,7 @@ class Repeats:
     def __init__(self, *, is_on: bool, may_start: Callable[[int], bool], say: Callable[[str], None]) -> None:
         self._is_on, self._may_start, self._say = is_on, may_start, say
         self._in_row = 0
+        self._has_said = False
 
     def why(self, record: TrialRecord, gpus: int) -> list[Disturbance]:
         """What disturbed a trial that is to be run again; empty where it isn't to be.
@@ -28,17 +29,22 @@ class Repeats:
         aren't disturbed by it.
         """
         is_asked = self._is_on and record.origin != "interference"
-        found = disturbing(record) if is_asked and self._in_row < MOST_IN_ROW else []
-        return found if found and self._may_start(gpus) else []
+        if not is_asked:
+            return []
+        found = disturbing(record)
+        if not found and record.outcome is Outcome.COMPLETED:
+            self._in_row = 0  # it has become quiet
+        return found if found and self._in_row < MOST_IN_ROW and self._may_start(gpus) else []
 
     def ended(self, second: TrialRecord) -> None:
         """A second attempt has ended."""
         found = disturbing(second)
         self._in_row = self._in_row + 1 if found else 0
-        if self._in_row == MOST_IN_ROW:
+        if self._in_row == MOST_IN_ROW and not self._has_said:
+            self._has_said = True
             self._say(
-                f"this machine is never quiet: {MOST_IN_ROW} trials in a row were disturbed in both attempts (last "
-                f"{causes(found)}), so no more were repeated in this session; their warnings say what disturbed them"
+                f"this machine is hardly ever quiet: {MOST_IN_ROW} trials in a row were disturbed in both attempts "
+                f"(last {causes(found)}), so none was repeated until one went undisturbed; their warnings say by what"
             )
 
 
