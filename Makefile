@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test bench-search bench-search-live bench-trust bench-trust-long check fmt clean
+.PHONY: help setup models demo test bench-search bench-search-live bench-trust bench-trust-long bench-load check fmt clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench-trust-long: models  ## what of that takes longer (about 2 hours): power, f
 	$(BIN)/python -m $(TRUST).aa --fresh --out benchmarks/trust/aa_fresh.md
 	$(BIN)/python -m $(TRUST).power --fresh --out benchmarks/trust/power_fresh.md
 	$(BIN)/python -m $(TRUST).quality
+
+bench-load: models  ## the load generator beside its peers (8 minutes): GUIDELLM=…/bin/python AIPERF=…/bin/python
+	$(BIN)/python -m $(TRUST).load_generator $(if $(GUIDELLM),--guidellm $(GUIDELLM)) $(if $(AIPERF),--aiperf $(AIPERF))
 
 check: setup  ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ from benchmarks.trust.pages import Figures
 PARTS: tuple[tuple[str, str, str], ...] = (
     (
         "parity_throughput",
-        "--same-pairs 40 --pairs 12 --cold-pairs 2",
+        "--same-pairs 30 --pairs 4 --cold-pairs 0",
         "--same-pairs 2 --pairs 2 --cold-pairs 0 --prompts 4 --tokens 8",
     ),
     ("parity_serve", "--pairs 10", "--pairs 2 --prompts 4 --tokens 8 --rate 20"),
