@@ -39,9 +39,9 @@ class Asked:
         return f"{pairs}; a value is {passes}; {engine}"
 
 
-def asked_of(is_fresh: bool, detect: float, most: int) -> Asked:
-    """A pass a value on a kept engine, three on a fresh one, as a sweep has them by default."""
-    return Asked(detect=detect, most=most, is_fresh=is_fresh, passes=3 if is_fresh else 1)
+def asked_of(is_fresh: bool, detect: float, most: int, passes: int = 1) -> Asked:
+    """So many passes a value on a kept engine, three on a fresh one, as a sweep has them by default."""
+    return Asked(detect=detect, most=most, is_fresh=is_fresh, passes=3 if is_fresh else passes)
 
 
 def engine_for(folder: Path) -> Engine:

@@ -111,14 +111,15 @@ def test_contamination_compares_with_the_cold_pass_and_with_no_cache() -> None:
     assert "80% in the prefix cache" in contamination.page([one] * 6, found, "command", 4)[-1]
 
 
-def test_the_sweeps_of_the_benchmarks_are_sweeps(tmp_path: Path) -> None:
+def test_the_sweeps_of_the_benchmarks_are_sweeps(tmp_path: Path, tiny_model: Path) -> None:
     kept, reset = (contamination.sweep(ways, [0, 1], 4) for ways in (("kept", "off"), ("reset",)))
     assert not kept.measure.reset_prefix_cache
     assert reset.measure.reset_prefix_cache
     assert [parameter.name for parameter in kept.parameters] == ["seed", "enable_prefix_caching"]
     (tmp_path / "prompts").mkdir()
     prompts = quality.prompts_file(tmp_path / "prompts")
-    spec = parse_spec(quality.sweep_file(prompts, 8, 2), tmp_path / "quality.yaml")
+    text = quality.sweep_file(prompts, 8, 2).replace(str(quality.MODELS), str(tiny_model))  # which is made here
+    spec = parse_spec(text, tmp_path / "quality.yaml")
     assert (spec.quality.when, spec.quality.max_nll_increase) == ("always", quality.BOUND)
     assert len(prompts.read_text().splitlines()) == quality.NUM_TEXTS
 
