@@ -26,8 +26,8 @@ PARTS: tuple[tuple[str, str, str], ...] = (
     ),
     ("parity_serve", "--pairs 10", "--pairs 2 --prompts 4 --tokens 8 --rate 20"),
     ("aa", "--comparisons 200", "--comparisons 2"),
-    ("sampler", "--pairs 16", "--pairs 2 --passes 1"),
-    ("contamination", "--rounds 8", "--rounds 1 --prompts 4"),
+    ("sampler", "--pairs 12", "--pairs 2 --passes 1"),
+    ("contamination", "--rounds 6", "--rounds 1 --prompts 4"),
 )
 
 
