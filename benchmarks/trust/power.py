@@ -69,7 +69,8 @@ def page(found: Found, counted: Figures, command: str, is_fresh: bool, most: int
         measured_with("vllm", command),
         "",
         f"Model tiny/base, real vLLM; a value is the median of {3 if is_fresh else PASSES} passes; B's passes last "
-        f"longer by a share, and the tool is to detect that share: it asks for pairs until it would ({most} at most); {engine}.",
+        f"longer by a share, and the tool is to detect that share: it asks for pairs until "
+        f"it would ({most} at most); {engine}.",
         "",
         *table(
             ("B slower by", "true B ÷ A", "median estimate", "pairs asked for", "found", "share (95 %)"), rows
