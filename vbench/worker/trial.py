@@ -128,7 +128,7 @@ class _Trial:
         self.channel.send({"event": "done", "t": time.monotonic()})
         try:
             self.engine.close()
-        except Exception:
+        except Exception:  # whatever it is: the trial has been measured, and its end is told above
             traceback.print_exc()
 
     def _hello(self) -> None:
