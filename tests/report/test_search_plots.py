@@ -13,9 +13,10 @@ from vbench.analysis.effects import effects
 from vbench.records.record import TrialRecord
 from vbench.report import plots, plots_effects, plots_search
 from vbench.report.contents import read_run
-from vbench.report.page import make_page
+from vbench.report.pareto_section import pareto_section
 from vbench.report.plot_data import history
 from vbench.report.plot_theme import DARK, LIGHT
+from vbench.report.search_section import search_section
 from vbench.report.text import FAKE_MARK
 from vbench.spec.types import Objective
 
@@ -24,12 +25,14 @@ FASTEST = Objective(metric="output_throughput_tok_s", direction="maximize")
 
 def test_the_fake_engine_is_marked_in_the_new_plots(tmp_path: Path) -> None:
     run = make_search_run(tmp_path, engine="fake", more_objectives=MORE_OBJECTIVES)
-    page = make_page(run, read_run(run))
-    assert page.search is not None
-    assert page.search.course is not None
-    assert page.pareto is not None
-    assert page.pareto.plot is not None
-    figures = [plots_search.draw_course(page.search.course, LIGHT), plots_search.draw_pareto(page.pareto.plot, DARK)]
+    contents = read_run(run)
+    search = search_section(contents.result.records, contents)
+    assert search is not None
+    assert search.course is not None
+    pareto = pareto_section(contents.result.records, contents.objectives)
+    assert pareto is not None
+    assert pareto.plot is not None
+    figures = [plots_search.draw_course(search.course, LIGHT), plots_search.draw_pareto(pareto.plot, DARK)]
     for figure in figures:
         assert FAKE_MARK in [axes.get_title(loc="right") for axes in figure.axes]
 

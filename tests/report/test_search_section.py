@@ -17,24 +17,33 @@ from tests.report.search_builders import (
     make_stopped,
 )
 from tests.report.test_build import HOSTILE, parse
+from vbench.analysis.failures import group_failures
 from vbench.outcome import Outcome
 from vbench.records.runs import RunFolder
 from vbench.report.build import build_report
 from vbench.report.contents import read_run
 from vbench.report.page import Page, make_page
-from vbench.report.search_section import SearchSection
-from vbench.report.tables import Table
+from vbench.report.pareto_section import pareto_section
+from vbench.report.search_section import SearchSection, search_section
+from vbench.report.subject import Subject
+from vbench.report.summary import summary_facts, summary_headline, summary_notes
+from vbench.report.tables import Table, trials_table
 from vbench.spec.types import Objective
 
 FASTEST = Objective(metric="output_throughput_tok_s", direction="maximize")
 
 
+def subject_of(run: RunFolder) -> Subject:
+    return Subject(folder=run, contents=read_run(run))
+
+
 def page_of(run: RunFolder) -> Page:
-    return make_page(run, read_run(run))
+    return make_page(subject_of(run))
 
 
 def section_of(run: RunFolder) -> SearchSection:
-    section = page_of(run).search
+    subject = subject_of(run)
+    section = search_section(subject.records, subject.contents)
     assert section is not None
     return section
 
@@ -73,7 +82,8 @@ def test_what_did_not_happen_is_not_listed(tmp_path: Path) -> None:
 
 
 def test_a_single_trial_was_no_search(tmp_path: Path) -> None:
-    assert page_of(make_run(tmp_path, [make_record(0, 100.0, origin="run")])).search is None
+    subject = subject_of(make_run(tmp_path, [make_record(0, 100.0, origin="run")]))
+    assert search_section(subject.records, subject.contents) is None
 
 
 def test_the_parts_of_engine_time_add_up(tmp_path: Path) -> None:
@@ -131,9 +141,9 @@ def test_the_finals_table_has_both_values_and_the_change_of_order(tmp_path: Path
 
 
 def test_the_answer_is_the_finals_and_the_baseline_is_said_to_stand_as_it_was(tmp_path: Path) -> None:
-    page = page_of(make_search_run(tmp_path))
-    assert page.headline == "Trial 9 is the best of the 2 that were measured again"
-    by_label = {fact.label: fact for fact in page.facts}
+    subject = subject_of(make_search_run(tmp_path))
+    assert summary_headline(subject.answer) == "Trial 9 is the best of the 2 that were measured again"
+    by_label = {fact.label: fact for fact in summary_facts(subject.answer, subject.records)}
     value = by_label["Output throughput"]
     assert value.value == "397 tok/s"
     assert value.note.endswith("of its finals, trials 14, 16")
@@ -146,10 +156,11 @@ def test_a_finalist_that_could_not_be_measured_again_is_named(tmp_path: Path) ->
     lost = {"outcome": Outcome.CRASHED, "failure": make_failure("died"), "passes": [], "measurements": {}}
     records = [make_record(0, 400.0), make_record(1, 390.0), make_final(2, 0, 380.0)]
     records.append(make_final(3, 1, 390.0).model_copy(update=lost))
-    page = page_of(make_run(tmp_path, records))
-    assert any("Trial 1 could not be measured again" in note for note in page.notes)
-    assert page.search is not None
-    assert page.search.finals_notes[1] == "Of trial 1 no final can be ranked."
+    run = make_run(tmp_path, records)
+    subject = subject_of(run)
+    notes = summary_notes(subject.answer, subject.records)
+    assert any("Trial 1 could not be measured again" in note for note in notes)
+    assert section_of(run).finals_notes[1] == "Of trial 1 no final can be ranked."
 
 
 def test_sessions_are_a_table_when_there_are_two(tmp_path: Path) -> None:
@@ -177,31 +188,35 @@ def test_a_broken_ledger_is_not_the_reports_end(tmp_path: Path, text: str) -> No
 )
 def test_odd_facts_of_a_run_are_lived_with(tmp_path: Path, facts: dict[str, Any]) -> None:
     page = page_of(make_search_run(tmp_path, **facts))
-    assert page.search is not None
-    assert page.pareto is None
+    assert [one.name for one in page.sections if one.name in ("search", "pareto")] == ["search"]
 
 
 def test_stopped_trials_are_shown_with_their_reason_and_bound(tmp_path: Path) -> None:
-    page = page_of(make_search_run(tmp_path))
-    row = page.trials.rows[5]
+    subject = subject_of(make_search_run(tmp_path))
+    trials = trials_table(subject.records, subject.answer, [])
+    row = trials.rows[5]
     assert row.mark == "pruned"
     assert row.cells[1] == (
         "pruned, stopped 1.3 s into pass 1: at most 286 tok/s, the best then had 371 tok/s (trial 4), error rate 5%"
     )
     assert row.cells[2:4] == ("≤ 286 tok/s", "–")
-    assert [group.failure_class for group in page.failures] == ["kv_cache_too_small", "planner_infeasible"]
-    assert page.trials.rows[13].cells[1] == "completed (trial 6 again)"
-    assert page.trials.rows[17].cells[1] == "completed (random arm)"
+    assert [group.failure_class for group in group_failures(subject.records)] == [
+        "kv_cache_too_small",
+        "planner_infeasible",
+    ]
+    assert trials.rows[13].cells[1] == "completed (trial 6 again)"
+    assert trials.rows[17].cells[1] == "completed (random arm)"
 
 
 def test_several_objectives_have_a_front(tmp_path: Path) -> None:
-    page = page_of(make_search_run(tmp_path, more_objectives=MORE_OBJECTIVES))
-    assert page.pareto is not None
-    assert page.pareto.front.columns[:3] == ("Trial", "Output throughput", "Peak memory")
-    assert [row.cells[0] for row in page.pareto.front.rows] == ["9", "12", "4", "0"]
-    assert page.pareto.front.rows[0].mark == "best"
-    assert "by the first objective, Output throughput (the more the better)" in page.pareto.note
-    plot = page.pareto.plot
+    subject = subject_of(make_search_run(tmp_path, more_objectives=MORE_OBJECTIVES))
+    pareto = pareto_section(subject.records, subject.contents.objectives)
+    assert pareto is not None
+    assert pareto.front.columns[:3] == ("Trial", "Output throughput", "Peak memory")
+    assert [row.cells[0] for row in pareto.front.rows] == ["9", "12", "4", "0"]
+    assert pareto.front.rows[0].mark == "best"
+    assert "by the first objective, Output throughput (the more the better)" in pareto.note
+    plot = pareto.plot
     assert plot is not None
     assert [point.trial for point in plot.points if point.is_on_front] == [9, 12, 4, 0]
     assert plot.is_whole
@@ -220,7 +235,7 @@ def test_the_whole_report_is_one_page_and_the_same_twice(tmp_path: Path) -> None
     assert first.markdown.read_bytes() == second.markdown.read_bytes()
     page = parse(first)
     assert len(page.alts) == 6
-    assert [path.name for path in first.plots][-2:] == ["pareto.png", "search.png"]
+    assert [path.name for path in first.plots][-2:] == ["time.png", "search.png"]
     markdown = first.markdown.read_text(encoding="utf-8")
     for heading in ("## What can't be bettered", "## What the search did", "### Finals", "### Sessions"):
         assert heading in markdown

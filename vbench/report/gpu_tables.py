@@ -10,6 +10,8 @@ from vbench.analysis.gpu_doubts import gpu_doubts
 from vbench.analysis.gpu_work import GpuWork, gpu_works
 from vbench.analysis.ranking import ranked
 from vbench.records.record import TrialRecord
+from vbench.report.blocks import Block, Fold, Grid, Heading, Prose, Section, blocks_of
+from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
 from vbench.report.text import MISSING, show_trials
 from vbench.units import MIB, format_number
@@ -150,3 +152,30 @@ def _sum(values: Sequence[float | None]) -> float | None:
     """None where one of them couldn't be read."""
     known = [one for one in values if one is not None]
     return sum(known) if len(known) == len(values) else None
+
+
+_NOTE = (
+    "GPUs are numbered as in nvidia-smi. Memory is the whole device’s peak and heat its highest temperature, loading "
+    "included; others are processes that aren’t the trial’s. Of the timed passes: mean power, the energy of 1,000 "
+    "output tokens by the card’s own counter, the lowest SM clock and its mean, and what slowed it. – is what couldn’t "
+    "be read."
+)
+
+
+def gpus_section(subject: Subject) -> Section | None:
+    """None where no record has GPU data."""
+    found = gpu_section(subject.records, subject.answer)
+    if found is None:
+        return None
+    others = f"The other {found.num_others} trial{'s' if found.num_others > 1 else ''}"
+    doubts: list[Block] = [
+        Heading("Before you trust these numbers"),
+        Grid(found.doubts, "What the GPUs say against the numbers", "prose"),
+    ]
+    blocks = blocks_of(
+        Prose(_NOTE, "muted"),
+        Grid(found.best, "What the GPUs did"),
+        Fold(others, (Grid(found.others, "What the GPUs did in the other trials"),)) if found.num_others else None,
+        doubts if found.doubts.rows else None,
+    )
+    return Section("gpus", "What the GPUs did", blocks)

@@ -8,6 +8,8 @@ from vbench.analysis.answer import Answer
 from vbench.analysis.ranking import ranked
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
+from vbench.report.blocks import Grid, Prose, Section
+from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
 from vbench.report.text import show_metric
 
@@ -71,3 +73,17 @@ def _load(record: TrialRecord) -> str:
     if most is not None:
         parts.append(f"at most {most} at once")
     return ", ".join(parts)
+
+
+_NOTE = (
+    "Of the best trials, over all requests of the timed passes. TTFT: time to first token. TPOT: time per output token "
+    "after it. ITL: gap between two chunks of a stream, which offline calls don’t have. E2E: the whole request. "
+    "Counted from when the request was sent, so that waiting for a place under max_concurrency isn’t in it; with all "
+    "sent at once, waiting in the engine is."
+)
+
+
+def latencies_section(subject: Subject) -> Section | None:
+    """None where all were called offline and nothing asks for latencies."""
+    table = latency_table(subject.records, subject.answer)
+    return Section("latencies", "Latencies", (Prose(_NOTE, "muted"), Grid(table, "Latencies"))) if table else None

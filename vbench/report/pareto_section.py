@@ -4,40 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from vbench.analysis.answer import find_answer
 from vbench.analysis.pareto import pareto_front, rankable_by_all
 from vbench.analysis.ranking import objective_value
 from vbench.records.record import TrialRecord
-from vbench.report.plot_data import Axis, axis_of, scale_of_metric
+from vbench.report import plots_search
+from vbench.report.blocks import Grid, Heading, Plot, Prose, Section, blocks_of
+from vbench.report.plot_data import ParetoPlot, ParetoPoint, axis_of, scale_of_metric
+from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
-from vbench.report.text import metric_label, show_metric, show_value
+from vbench.report.text import metric_label, show_metric, show_trials, show_value
 from vbench.spec.types import Objective
 
 _AIMS = {"maximize": "the more the better", "minimize": "the less the better"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParetoPoint:
-    """A trial by its first two objectives, `x` the second; in the units of their axes."""
-
-    trial: int
-    x: float
-    y: float
-    is_on_front: bool
-    is_best: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParetoPlot:
-    """The points of a scatter plot. `is_whole`: two objectives are all there are, so that the front is a line in it."""
-
-    x_axis: Axis
-    y_axis: Axis
-    points: tuple[ParetoPoint, ...]
-    is_whole: bool
-    is_less_x_better: bool
-    is_fake: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,3 +107,31 @@ def _plot(
         is_less_x_better=second.direction == "minimize",
         is_fake=answer.is_fake,
     )
+
+
+def front_section(subject: Subject) -> Section | None:
+    """None where the sweep has one objective."""
+    found = pareto_section(subject.records, subject.contents.objectives)
+    if found is None:
+        return None
+    nothing = "No trial has a value of every objective and keeps the constraints."
+    plot = front_plot(found.plot) if found.plot else None
+    blocks = blocks_of(
+        Prose(found.note, "muted"),
+        Grid(found.front, "Trials on the Pareto front") if found.front.rows else Prose(nothing),
+        [Heading(plot.title), plot] if plot else None,
+    )
+    return Section("pareto", "What can’t be bettered", blocks)
+
+
+def front_plot(data: ParetoPlot) -> Plot:
+    """The plot and its words."""
+    front = [point.trial for point in data.points if point.is_on_front]
+    alt = f"{data.y_axis.label} against {data.x_axis.label} of {len(data.points)} trials; on the front: "
+    alt += f"{show_trials(front)}."
+    caption = "Filled: trials that no other beats in all objectives. Hollow: beaten by another. Ringed: the best."
+    if not data.is_whole:
+        caption += " Only the first two objectives are drawn: a trial may be on the front for another."
+    title = f"{data.y_axis.label} against {data.x_axis.label}"
+    draw = partial(plots_search.draw_pareto, data)
+    return Plot(name="pareto", title=title, caption=caption, alt=alt, draw=draw)

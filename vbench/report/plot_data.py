@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from vbench.analysis.answer import Answer
 from vbench.analysis.ranking import incumbents, is_rankable, objective_value
+from vbench.analysis.search_work import Arm
 from vbench.analysis.statistics import interval_of
 from vbench.metrics import metric_of, value_of
 from vbench.records.record import TrialRecord
 from vbench.report.text import metric_label
+from vbench.spec.types import Objective
 from vbench.units import GIB
 
 
@@ -57,6 +59,40 @@ class History:
     baseline: float | None
     is_fake: bool
     is_more_better: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParetoPoint:
+    """A trial by its first two objectives, `x` the second; in the units of their axes."""
+
+    trial: int
+    x: float
+    y: float
+    is_on_front: bool
+    is_best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParetoPlot:
+    """The points of a scatter plot. `is_whole`: two objectives are all there are, so that the front is a line in it."""
+
+    x_axis: Axis
+    y_axis: Axis
+    points: tuple[ParetoPoint, ...]
+    is_whole: bool
+    is_less_x_better: bool
+    is_fake: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """Best so far against engine-seconds, to be drawn."""
+
+    objective: Objective
+    search: Arm
+    random: Arm | None
+    baseline: float | None
+    is_fake: bool
 
 
 def axis_of(metric: str) -> Axis:

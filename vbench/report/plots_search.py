@@ -8,11 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vbench.analysis.search_work import Arm
-from vbench.report.pareto_section import ParetoPlot
-from vbench.report.plot_data import axis_of, scale_of_metric
+from vbench.report.plot_data import Course, ParetoPlot, axis_of, scale_of_metric
 from vbench.report.plot_parts import WIDTH_IN, legend, numbers, safe, widen
 from vbench.report.plot_theme import Theme
-from vbench.report.search_section import Course
 
 
 def draw_course(course: Course, theme: Theme) -> Figure:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from vbench.analysis.answer import Answer
 from vbench.analysis.pareto import pareto_front, rankable_by_all
 from vbench.analysis.ranking import objective_value
 from vbench.analysis.remeasure import finals_of, standing
 from vbench.records.record import Quality, TrialRecord
-from vbench.report.pareto_section import ParetoPlot, ParetoPoint
-from vbench.report.plot_data import Axis, objective_axis, scale_of
+from vbench.report import plots_search
+from vbench.report.blocks import Grid, Heading, Plot, Prose, Section, blocks_of
+from vbench.report.plot_data import Axis, ParetoPlot, ParetoPoint, objective_axis, scale_of
+from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
 from vbench.report.text import MISSING, metric_label, show_metric, show_share, show_trials
 from vbench.spec.types import Objective
@@ -163,3 +166,21 @@ def _plot(records: Sequence[TrialRecord], checked: Sequence[TrialRecord], answer
         x_axis=Axis(label="NLL increase", unit="%"), y_axis=objective_axis(answer), points=points, is_whole=True,
         is_less_x_better=True, is_fake=answer.is_fake,
     )  # fmt: skip
+
+
+def answers_section(subject: Subject) -> Section | None:
+    """None where no trial's answers were checked."""
+    found = quality_section(subject.records, subject.answer)
+    if found is None:
+        return None
+    plot = None
+    if found.plot:
+        title, caption, alt = found.plot_words
+        draw = partial(plots_search.draw_pareto, found.plot)
+        plot = Plot(name="quality", title=title, caption=caption, alt=alt, draw=draw)
+    blocks = blocks_of(
+        [Prose(sentence) for sentence in found.sentences],
+        Grid(found.table, "Quality of the answers"),
+        [Heading(plot.title), plot] if plot else None,
+    )
+    return Section("quality", "Quality of the answers", blocks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vbench.analysis.answer import FAKE_ENGINE
@@ -20,9 +21,14 @@ from vbench.analysis.search_work import (
     spent_by_part,
 )
 from vbench.records.record import TrialRecord
+from vbench.report import plots_search
+from vbench.report.blocks import Block, Grid, Heading, Plot, Prose, Section, blocks_of
 from vbench.report.contents import RunContents
+from vbench.report.plot_data import Course
 from vbench.report.search_tables import finals_notes, finals_table, plural, sessions_table, worth_sentences
+from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
+from vbench.report.text import metric_label
 from vbench.spec.types import Objective
 from vbench.sweep.ledger import sum_of
 from vbench.units import format_duration
@@ -32,17 +38,6 @@ _PARTS = {
     "startup_s": "Starting engines", "probe_s": "Probes", "warmup_s": "Warm-up", "timed_s": "Timed passes",
     "closing_s": "Closing", "other_s": "In between",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """Best so far against engine-seconds, to be drawn."""
-
-    objective: Objective
-    search: Arm
-    random: Arm | None
-    baseline: float | None
-    is_fake: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,3 +180,41 @@ def _course(search: Arm, random: Arm | None, records: Sequence[TrialRecord], obj
 
 def _share(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 else "<1%"
+
+
+def searched_section(subject: Subject) -> Section | None:
+    """None where nothing was searched."""
+    found = search_section(subject.records, subject.contents)
+    if found is None:
+        return None
+    title = "What the search did"
+    plot = course_plot(found.course) if found.course else None
+    blocks = blocks_of(
+        Grid(found.facts, title, "prose"),
+        Heading(plot.title) if plot else None,
+        [Prose(sentence) for sentence in found.worth],
+        plot,
+        [Heading("Finals"), *map(Prose, found.finals_notes)] if found.finals else None,
+        Grid(found.finals, "Finalists, measured again") if found.finals else None,
+        _titled("Where the engine time went", found.spent, "Engine time by part of a trial", "narrow"),
+        _titled("Sessions", found.sessions, "Sessions of this run"),
+    )
+    return Section("search", title, blocks)
+
+
+def _titled(title: str, table: Table | None, caption: str, style: str = "") -> list[Block]:
+    return [] if table is None else [Heading(title), Grid(table, caption, style)]
+
+
+def course_plot(course: Course) -> Plot:
+    """The plot and its words."""
+    arms = "the search" if course.random is None else "the search and a random search"
+    alt = f"Best {metric_label(course.objective.metric)} so far of {arms} against engine-seconds."
+    caption = (
+        "Best so far of the trials that may be ranked, by their first measurements. Time is what the arm's own trials "
+        "took, start-up included; baseline and finals are not counted."
+    )
+    if course.random and any(point.is_borrowed for point in course.random.points):
+        caption += " Hollow: the random arm drew a point that the search had measured; it was not run twice."
+    draw = partial(plots_search.draw_course, course)
+    return Plot(name="search", title="Best so far against engine time", caption=caption, alt=alt, draw=draw)

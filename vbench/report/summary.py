@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from vbench.analysis.answer import Answer
 from vbench.analysis.ranking import Gain
 from vbench.analysis.timing import time_split
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
+from vbench.report.blocks import Fact
 from vbench.report.text import NOT_MEASURED, metric_label, show_bounds, show_metric, show_ratio, show_trials
 from vbench.units import format_bytes, format_duration
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One number with its name and what to know about it."""
-
-    label: str
-    value: str
-    note: str = ""
 
 
 def summary_headline(answer: Answer) -> str:

@@ -10,6 +10,8 @@ from vbench.analysis.disturbance import Disturbance, disturbances
 from vbench.analysis.drift import METRIC, Change, Drift, drift, drift_sentence
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
+from vbench.report.blocks import Block, Grid, Heading, Prose, Section, blocks_of
+from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
 from vbench.report.text import MISSING, show_metric, show_trials
 from vbench.units import format_duration
@@ -121,3 +123,30 @@ def _as_sentence(text: str) -> str:
 
 def _s(trials: Sequence[int]) -> str:
     return "s" if len(trials) > 1 else ""
+
+
+_NOTE = (
+    "The reference is one configuration, measured again now and then: what changes there is the machine. Time is that "
+    "of all trials before it. Foreign processes, stolen time and quotas are those of the timed passes; where the "
+    "numbers were likely hurt, the trial was run once more, unless it was asked otherwise, there was no time, or three "
+    "such repeats in a row had been disturbed too."
+)
+
+
+def stillness_section(subject: Subject) -> Section | None:
+    """None where nothing was disturbed or measured again as a reference."""
+    found = trust_section(subject.records)
+    if found is None:
+        return None
+    blocks = blocks_of(
+        Prose(_NOTE, "muted"),
+        [Prose(sentence) for sentence in found.sentences],
+        _titled("The reference over time", found.references),
+        _titled("What disturbed trials", found.disturbed, "prose"),
+        _titled("Run twice", found.repeated, "prose"),
+    )
+    return Section("stillness", "How the machine held still", blocks)
+
+
+def _titled(title: str, table: Table | None, style: str = "") -> list[Block]:
+    return [Heading(title), Grid(table, title, style)] if table is not None and table.rows else []
