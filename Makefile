@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test bench-search bench-search-live bench-trust bench-trust-long bench-load check fmt clean
+.PHONY: help setup models demo test bench-search bench-search-live bench-trust bench-trust-long bench-load bench-report check fmt clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench-trust-long: models  ## what of that takes longer (about 2 hours): power, f
 
 bench-load: models  ## the load generator beside its peers (8 minutes): GUIDELLM=…/bin/python AIPERF=…/bin/python
 	$(BIN)/python -m $(TRUST).load_generator $(if $(GUIDELLM),--guidellm $(GUIDELLM)) $(if $(AIPERF),--aiperf $(AIPERF))
+
+bench-report: setup  ## what a report of 1,000 and of 100,000 made-up trials takes (3 minutes): one JSON line
+	@$(BIN)/python -m benchmarks.report_speed $(ARGS)
 
 check: setup  ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from vbench import pass_counts
 from vbench.goodput import goodput
+from vbench.records.packed import PackedMeasurements
 from vbench.records.record import Pass, Phase, Quality
 
 PERCENTILES = (50, 90, 95, 99)
@@ -52,8 +53,7 @@ def percentile(values: Sequence[float], q: float) -> float:
     """
     ordered = sorted(values)
     position = (len(ordered) - 1) * q / 100
-    low = int(position)
-    high = min(low + 1, len(ordered) - 1)
+    low, high = int(position), min(int(position) + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
@@ -225,23 +225,23 @@ def quality_measurements(quality: Quality) -> dict[str, Any]:
 
 def metric_names() -> list[str]:
     """Every name that an objective or a constraint may use: plain ones, and `p95_…`/`mean_…` of the distributions."""
-    names: list[str] = []
-    for metric in METRICS:
-        if metric.is_distribution:
-            names += [f"{part}_{metric.name}" for part in ("mean", *(f"p{q}" for q in PERCENTILES))]
-        else:
-            names.append(metric.name)
-    return names
+    return list(_PLACES)
 
 
-def value_of(measurements: dict[str, Any], name: str) -> float | None:
+_PLACES: dict[str, tuple[str, str | None]] = {  # of each name the metric, and the part of its distribution
+    f"{part}_{one.name}" if part else one.name: (one.name, part)
+    for one in METRICS
+    for part in (("mean", *(f"p{q}" for q in PERCENTILES)) if one.is_distribution else (None,))
+}
+
+
+def value_of(measurements: Mapping[str, Any], name: str) -> float | None:
     """A measurement by the name that objectives and constraints use (`p95_ttft_s`), None where it wasn't measured."""
-    if name in BY_NAME and not BY_NAME[name].is_distribution:
-        value = measurements.get(name)
-    else:
-        part, _, base = name.partition("_")
-        spread = measurements.get(base)
-        value = spread.get(part) if isinstance(spread, dict) else None
+    if isinstance(measurements, PackedMeasurements):
+        return measurements.number(name)
+    base, part = _PLACES.get(name, ("", None))
+    value = measurements.get(base)
+    value = value if part is None else value.get(part) if isinstance(value, dict) else None
     return None if value is None else float(value)
 
 

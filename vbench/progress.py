@@ -39,6 +39,8 @@ class Standing:
     num_records: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Of all records."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Those of them that failed, by the class of the failure."""
     phase: PhaseName = "search"
     finals_done: int = 0
     finals_planned: int = 0
@@ -53,6 +55,8 @@ class Standing:
     trials_s: float = 0.0
     num_timed: int = 0
     """Trials behind `trials_s`: those that were started."""
+    reference_every: int = 0
+    """After so many trials of the search the reference is measured again; 0: never."""
     at_once: int = 1
     """Trials of the search that run side by side."""
     limit_s: Callable[[], float | None] = lambda: None
@@ -88,11 +92,18 @@ class Standing:
         if not self.num_timed:
             return None
         mean_s = self.trials_s / self.num_timed
-        searching_s = max(0, self.planned - self.done) * mean_s / self.at_once if self.phase == "search" else 0.0
+        to_do = max(0, self.planned - self.done) if self.phase == "search" else 0
+        searching_s = (to_do / self.at_once + self._references_left(to_do)) * mean_s
         left_s = searching_s + self._after_s(searching_s, mean_s)
         left_s -= min(running_s, mean_s, left_s)
         limit_s = self.limit_s()
         return left_s if limit_s is None else min(left_s, limit_s)
+
+    def _references_left(self, to_do: int) -> int:
+        """How often the reference is still measured: not after the last trial. It has the machine to itself."""
+        if not to_do or not self.reference_every:
+            return 0
+        return (self.planned - 1) // self.reference_every - max(0, self.done - 1) // self.reference_every
 
     def _after_s(self, searching_s: float, mean_s: float) -> float:
         """What comes after the search."""
@@ -122,6 +133,8 @@ class RunInfo:
     """`vllm 0.32.0`, for people."""
     hardware: str
     """The profile that trials run under."""
+    memory_bytes: int | None = None
+    """What a trial can fill: of each GPU or of the emulated card, or the machine's RAM; None: not known."""
     num_prompts: int
     prompt_sha256: str
     notes: Sequence[str] = field(default_factory=tuple)
@@ -159,7 +172,8 @@ class Listener(Protocol):
         """A trial begins."""
 
     def trial_event(self, message: dict[str, Any]) -> None:
-        """A message of the running trial: a phase, a pass, the engine's facts."""
+        """A message of a running trial: a phase, a pass, the engine's facts, and now and then what memory it has
+        (`memory`: `used_bytes` and `peak_bytes`). Where several run side by side, its number is in `trial`."""
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Its record is on disk; `best` is the best of the run so far, a finalist with the passes of its finals."""

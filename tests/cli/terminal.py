@@ -21,12 +21,12 @@ _CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 class Terminal:
     """A command under a pseudo-terminal; all that it wrote, and how it left the terminal."""
 
-    def __init__(self, vbench: Vbench, *words: str | Path, columns: int = 80) -> None:
+    def __init__(self, vbench: Vbench, *words: str | Path, columns: int = 80, **environment: str) -> None:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             os.chdir(vbench.folder)
-            os.execve(COMMAND, [str(COMMAND), *map(str, words)], vbench.environment())
+            os.execve(COMMAND, [str(COMMAND), *map(str, words)], vbench.environment(**environment))
         self.before = termios.tcgetattr(self.fd)
         self.after = self.before
         self.raw = ""

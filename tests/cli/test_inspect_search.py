@@ -20,8 +20,10 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Vbench:
 
 def test_list_counts_pruned_trials_and_shows_what_the_finals_found(searched: Vbench) -> None:
     heading, line = searched("list", check=0).stdout.splitlines()
-    assert heading.split()[:6] == ["Run", "Status", "Trials", "Completed", "Pruned", "Best"]
-    assert line.split()[2:7] == ["12/21", "15", "4", "397", "tok/s"]  # 12 started, without finals and random arm
+    columns = ["Run", "Status", "Search", "Trials", "Completed", "Pruned", "Failed", "Refused", "Best"]
+    assert heading.split()[:9] == columns
+    # 12 were started, without finals and random arm; all 21 are in one of the four that follow.
+    assert line.split()[2:10] == ["12/21", "21", "15", "4", "1", "1", "397", "tok/s"]
 
 
 def test_show_names_origins_bounds_and_reasons(searched: Vbench) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,9 @@ def test_json_is_the_records_and_then_a_summary(vbench: Vbench) -> None:
         "num_trials": 5,
         "outcomes": {"completed": 5},
         "best_trial": best["trial"],
+        "objective": "output_throughput_tok_s",
+        "best_value": best["measurements"]["output_throughput_tok_s"],
+        "mark": "fake engine: not a measurement",
     }
     assert lines[-1] == summary
     # With nothing left to do there is still an answer, and it is the same.
@@ -70,6 +74,22 @@ def test_plain_output_is_calm_and_complete(vbench: Vbench) -> None:
     assert "best so far" in done.stdout
     name = f"small/{vbench.run().name}"
     assert lines[-3:] == [f"vbench report {name}", f"vbench best {name} --as serve", f"vbench show {name}"]
+
+
+@pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"JPY_PARENT_PID": "7", "TERM": "xterm-color"}])
+def test_a_terminal_that_only_looks_like_one_gets_plain_lines(vbench: Vbench, environment: dict[str, Any]) -> None:
+    terminal = Terminal(vbench, "sweep", vbench.write(BASE), **environment)
+    assert terminal.end() == 0
+    assert "\x1b" not in terminal.raw
+    assert "[search 1/1] trial 0" in terminal.text
+    assert "Trial 0 is the best" in terminal.text
+
+
+def test_without_colours_the_view_still_lives(vbench: Vbench) -> None:
+    terminal = Terminal(vbench, "sweep", vbench.write(BASE), NO_COLOR="1")
+    assert terminal.end() == 0
+    assert "search 0/1" in terminal.text
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-9]|9[0-7])(;[0-9;]*)?m", terminal.raw)
 
 
 def test_plain_output_of_failures_says_why_and_what_to_try(vbench: Vbench) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from tests.cli.process import BASE, COMMAND, DEADLINE_S, Vbench, records_of
 from tests.cli.terminal import Terminal
+from tests.records.builders import make_run
+from tests.report.search_builders import make_search_records
 
 
 def best_of(vbench: Vbench) -> dict[str, Any]:
@@ -20,10 +22,54 @@ def best_of(vbench: Vbench) -> dict[str, Any]:
 
 def test_list_names_the_run_its_status_and_its_best(small_run: Vbench) -> None:
     lines = small_run("list", check=0).stdout.splitlines()
-    assert lines[0].split()[:5] == ["Run", "Status", "Trials", "Completed", "Best"]
+    assert lines[0].split()[:6] == ["Run", "Status", "Search", "Trials", "Completed", "Best"]
     words = lines[1].split()
-    assert words[:4] == [f"small/{small_run.run().name}", "finished", "5/5", "5"]
-    assert words[5] == "tok/s"
+    assert words[:5] == [f"small/{small_run.run().name}", "finished", "5/5", "5", "5"]
+    assert words[6:8] == ["tok/s", "(fake)"]
+
+
+def test_the_list_counts_every_trial_once(tmp_path: Path) -> None:
+    records = make_search_records()
+    make_run(tmp_path / "results", records, num_trials_planned=16)
+    vbench = Vbench(tmp_path)
+    (facts,) = map(json.loads, vbench("list", "--json", check=0).stdout.splitlines())
+    assert facts["num_trials"] == len(records) == sum(facts["counts"].values())
+    assert facts["counts"] == {"completed": 15, "pruned": 4, "failed": 1, "refused": 1}
+    assert (facts["mark"], facts["best_trial"]) == (None, 9)
+    heading, line = vbench("list", check=0).stdout.splitlines()
+    shown = dict(zip(heading.split(), line.split(), strict=False))
+    assert {name: shown[name] for name in ("Trials", "Completed", "Pruned", "Failed", "Refused")} == {
+        "Trials": "21", "Completed": "15", "Pruned": "4", "Failed": "1", "Refused": "1"
+    }  # fmt: skip
+
+
+def test_json_of_a_list_holds_what_cannot_be_read_too(vbench: Vbench) -> None:
+    assert vbench("list", "--json", check=0).stdout == ""
+    broken = vbench.folder / "results" / "other" / "20260101-000000"
+    (broken / "trials.jsonl").mkdir(parents=True)
+    (broken / "run.json").write_text("{")
+    (facts,) = map(json.loads, vbench("list", "--json", check=0).stdout.splitlines())
+    assert (facts["run"], facts["status"]) == ("other/20260101-000000", "unreadable")
+    assert facts["num_trials"] is facts["counts"] is facts["best_value"] is None
+
+
+def test_show_has_json_of_a_run_and_of_a_trial(small_run: Vbench) -> None:
+    records = records_of(small_run.run())
+    first, *rest = map(json.loads, small_run("show", "small", "--json", check=0).stdout.splitlines())
+    assert first["run"] == f"small/{small_run.run().name}"
+    assert first["best_trial"] == best_of(small_run)["trial"]
+    assert rest == records
+    assert json.loads(small_run("show", "2", "--json", check=0).stdout) == records[2]
+
+
+def test_show_says_where_files_are_and_which_are_not_kept(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "results", make_search_records()[:2])
+    output = Vbench(tmp_path)("show", "demo", "0", check=0).stdout
+    lines = [line.split() for line in output.splitlines()]
+    assert ["record", f"results/demo/{run.run_id}/trials.jsonl"] in lines
+    assert ["log", "not", "kept"] in lines
+    assert ["samples", "not", "kept"] in lines
+    assert "last lines" not in output
 
 
 @pytest.mark.parametrize("columns", [50, 80, 120])
@@ -127,7 +173,7 @@ def test_best_of_a_run_where_all_failed_is_exit_code_1(vbench: Vbench) -> None:
 def test_report_names_the_files_that_it_made(small_run: Vbench, tmp_path: Path) -> None:
     done = small_run("report", "small", "--out", tmp_path, check=0)
     paths = [Path(line) for line in done.stdout.splitlines()]
-    assert [path.suffix for path in paths] == [".html", ".md", ".csv"]
+    assert [path.suffix for path in paths] == [".html", ".md", ".csv", ".parquet"]
     assert all(path.is_file() for path in paths)
     assert not (small_run.folder / "reports").exists()
 

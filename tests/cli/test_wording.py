@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.cli.process import BASE, Vbench
+from tests.cli.run_info import info_of
 from tests.records.builders import make_record
 from vbench.cli.listeners import JsonListener
 from vbench.cli.wording import describe_pass, describe_result
@@ -69,13 +71,15 @@ def test_an_early_end_says_how_to_go_on(vbench: Vbench, options: tuple[str, ...]
     assert says in vbench("sweep", vbench.write(BASE + NOISY), *options, check=1).stdout
 
 
-def test_json_says_notes_beside_it() -> None:
+def test_json_says_notes_beside_it(tmp_path: Path) -> None:
     out, side = io.StringIO(), io.StringIO()
     summary = RunSummary(
         num_trials=3, outcomes={"completed": 3}, best=make_record(2), notes=["no finals were made"],
         standing=Standing(planned=3), read=lambda: pytest.fail("read all records for a summary"),
     )  # fmt: skip
-    JsonListener(out, side, has_summary=True).run_finished(RunFolder(Path("results/a/b")), summary, "gpu_hours")
-    assert '"best_trial": 2' in out.getvalue()
-    assert '"status": "gpu_hours"' in out.getvalue()
+    listener = JsonListener(out, side, has_summary=True)
+    listener.run_started(info_of(tmp_path))
+    listener.run_finished(RunFolder(Path("results/a/b")), summary, "gpu_hours")
+    facts = json.loads(out.getvalue())
+    assert (facts["best_trial"], facts["best_value"], facts["status"]) == (2, 250.0, "gpu_hours")
     assert side.getvalue() == "note: no finals were made\n"

@@ -70,6 +70,15 @@ class TestSampler:
     def test_one_that_never_started_can_be_stopped(self) -> None:
         assert MemorySampler(ScriptedSource(1)).stop() == []
 
+    def test_it_knows_the_peak_so_far(self) -> None:
+        source = ScriptedSource(3, None, 7, 5)
+        sampler = MemorySampler(source, interval_s=0.001)
+        assert sampler.peak_bytes is None
+        sampler.start()
+        assert wait_until(lambda: source.num_reads >= 4)
+        sampler.stop()
+        assert sampler.peak_bytes == 7
+
 
 class TestPeak:
     SAMPLES = (at(1.0, 10), at(2.0, 50), at(3.0, 30), at(4.0, None))

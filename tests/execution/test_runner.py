@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.execution.bench import Bench, How, Ran, is_alive, pid_of, wait_until
-from vbench.execution import runner, trial_process, verdict
+from vbench.execution import runner, trial_process, verdict, watch
 from vbench.execution.keeper_client import Exit
 from vbench.outcome import Outcome
 from vbench.spec.types import Deadlines
@@ -201,3 +201,20 @@ def test_no_descriptor_is_left_open(bench: Bench) -> None:
         bench.run(how=how, engine_args={"fail": "exception"})
 
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_memory_is_passed_on_while_it_runs_and_is_no_message_of_the_trial(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_TELL_MEMORY_S", 0.02)
+    heard: list[dict[str, Any]] = []
+
+    ran = bench.run(engine_args={"load_seconds": 0.5}, on_event=heard.append)
+
+    said = [message for message in heard if message["event"] == "memory"]
+    assert said
+    assert all(0 < message["used_bytes"] <= message["peak_bytes"] for message in said)
+    read = {one.used_bytes for one in ran.raw.samples}
+    assert all(message["used_bytes"] in read for message in said)  # nothing is read for it
+    assert ran.raw.of("memory") == []
+    assert ran.outcome is Outcome.COMPLETED

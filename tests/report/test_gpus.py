@@ -15,7 +15,8 @@ from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.report.build import build_report
 from vbench.report.gpu_tables import MAX_TRIALS, gpu_lines, gpu_section
-from vbench.report.terminal import summary_panel, trial_details
+from vbench.report.terminal import summary_panel
+from vbench.report.trial_details import trial_details
 from vbench.spec.types import Objective
 
 FASTEST = Objective(metric="output_throughput_tok_s", direction="maximize")

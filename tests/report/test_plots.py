@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
 
 from tests.records.builders import make_record, make_sweep_records
 from vbench.analysis.answer import find_answer
-from vbench.analysis.effects import effects
-from vbench.analysis.timing import time_split
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
-from vbench.report import plots, plots_effects
-from vbench.report.plot_data import History, history
-from vbench.report.plot_theme import LIGHT, Theme
-from vbench.report.text import FAKE_MARK
+from vbench.report import plots
+from vbench.report.plot_data import MAX_INTERVALS, History, history
+from vbench.report.plot_parts import safe
+from vbench.report.plot_theme import Theme
+from vbench.report.plots_render import render
+from vbench.report.svg import clean, inline
 from vbench.spec.types import Objective
 
 FASTEST = Objective(metric="output_throughput_tok_s", direction="maximize")
@@ -32,11 +33,10 @@ def data_of(records: Sequence[TrialRecord], objective: Objective = FASTEST) -> H
 
 def check(draw: Callable[[Theme], Any]) -> None:
     before = dict(mpl.rcParams)
-    picture = plots.render(draw)
+    picture = render(draw)
     assert picture.png.startswith(b"\x89PNG")
-    assert b"<svg" in picture.light_svg
-    assert picture.light_svg != picture.dark_svg
-    assert picture == plots.render(draw)  # the same data gives the same bytes
+    assert b"<svg" in picture.svg
+    assert picture == render(draw)  # the same data gives the same bytes
     assert dict(mpl.rcParams) == before
 
 
@@ -44,17 +44,8 @@ def test_history() -> None:
     check(partial(plots.draw_history, data_of(make_sweep_records())))
 
 
-def test_effects() -> None:
-    records = make_sweep_records(engine="fake")
-    check(partial(plots_effects.draw_effects, effects(records, FASTEST), data_of(records), 1.0))
-
-
 def test_memory() -> None:
     check(partial(plots.draw_memory, data_of(make_sweep_records())))
-
-
-def test_time() -> None:
-    check(partial(plots.draw_time, [time_split(record) for record in make_sweep_records()], False))
 
 
 @pytest.mark.parametrize("objective", [FASTEST, SMALLEST])
@@ -63,42 +54,50 @@ def test_one_trial_and_hostile_names_can_be_drawn(objective: Objective) -> None:
     data = data_of(records, objective)
     for draw in (
         partial(plots.draw_history, data),
-        partial(plots_effects.draw_effects, effects(records, objective), data, 1.0),
         partial(plots.draw_memory, data),
-        partial(plots.draw_time, [time_split(records[0])], True),
     ):
-        assert plots.render(draw).png
+        assert render(draw).png
 
 
 def test_only_failures_can_be_drawn() -> None:
     records = [make_record(trial, None, outcome=outcome) for trial, outcome in enumerate(Outcome)]
-    assert plots.render(partial(plots.draw_history, data_of(records))).png
+    assert render(partial(plots.draw_history, data_of(records))).png
 
 
-def test_many_values_many_parameters_and_wide_ranges_can_be_drawn() -> None:
-    records = [
-        make_record(
-            trial, 100.0 + trial, parameters={**{f"p{i}": trial for i in range(14)}, "c": f"v{trial}", "w": 4**trial}
-        )
-        for trial in range(9)
-    ]
-    found = effects(records, FASTEST)
-    assert plots.render(partial(plots_effects.draw_effects, found[-12:], data_of(records), 1.0)).png
-    assert plots.render(partial(plots_effects.draw_effects, found, data_of(records), 1.0)).png
-
-
-def test_the_fake_engine_is_marked_in_every_plot() -> None:
-    records = make_sweep_records(6, engine="fake")
+def test_marks_lead_to_their_rows_and_say_what_they_are() -> None:
+    records = make_sweep_records(6)
     data = data_of(records)
-    figures = [
-        plots.draw_history(data, LIGHT),
-        plots_effects.draw_effects(effects(records, FASTEST), data, 1.0, LIGHT),
-        plots.draw_memory(data, LIGHT),
-        plots.draw_time([time_split(record) for record in records], True, LIGHT),
+    svg = str(inline(clean(render(partial(plots.draw_history, data)).svg, "history"), ""))
+    links = {link.get("href"): link for link in ElementTree.fromstring(svg).iter("a")}
+    assert set(links) == {f"#trial-{record.trial}" for record in records}
+    best = next(mark for mark in data.marks if mark.is_best)
+    assert links[f"#trial-{best.trial}"][0].text == best.tip
+    assert best.tip.startswith(f"trial {best.trial}: ")
+    assert "tok/s" in best.tip
+
+
+def test_a_tip_is_bounded_and_holds_foreign_text_as_text() -> None:
+    data = data_of([make_record(0, 100.0, parameters={HOSTILE: HOSTILE})])
+    assert len(data.marks[0].tip) <= 160
+    svg = str(inline(clean(render(partial(plots.draw_history, data)).svg, "history"), ""))
+    assert "<script" not in svg
+    assert "&lt;script&gt;" in svg
+
+
+def test_of_very_many_trials_only_those_that_matter_have_an_interval() -> None:
+    few = [make_record(trial, [100.0, 110.0 + trial]) for trial in range(3)]
+    assert all(mark.low is not None for mark in data_of(few).marks)
+    many = [make_record(trial, [100.0, 110.0 + trial % 7]) for trial in range(MAX_INTERVALS)]
+    best = make_record(MAX_INTERVALS, [300.0, 310.0])
+    data = data_of([*many, best])
+    assert [(mark.trial, mark.low, mark.high) for mark in data.marks if mark.low is not None] == [
+        (MAX_INTERVALS, 300.0, 310.0)
     ]
-    for figure in figures:
-        titles = [axes.get_title(loc="right") for axes in figure.axes] + [figure.get_suptitle()]
-        assert FAKE_MARK in titles
+    assert data.marks[0].tip == "trial 0: 105 tok/s"  # without its settings
+
+
+def test_labels_keep_what_the_font_lacks() -> None:
+    assert safe("שלום 🚀 a\nb\x00") == "שלום 🚀 a b\ufffd"
 
 
 def test_the_data_of_a_history_is_in_trial_order_and_units() -> None:

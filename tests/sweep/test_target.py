@@ -55,6 +55,8 @@ def test_trials_are_judged_by(
     assert (found.name, found.is_cpu, found.limit_bytes) == (name, is_cpu, None)
     assert target_facts(found)["profile"] == name
     assert found.budget.kind == ("cpu" if is_cpu else "gpu")
+    expected = found.budget.visible_bytes if is_cpu else CARD.memory_bytes
+    assert found.memory_bytes == expected
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from vbench.analysis.gpu_doubts import own_doubts
 from vbench.analysis.gpu_work import GpuWork, Measured, gpu_works
+from vbench.records.packed import tells_of_machine
 from vbench.records.record import Pass, Phase
 
 MIN_SECONDS = 1.0
@@ -59,6 +60,8 @@ class Seen:
 
 def disturbances(trial: Measured) -> list[Disturbance]:
     """What disturbed the timed passes, those that spoil first; empty where nothing is known, or too little."""
+    if not tells_of_machine(trial.phases):
+        return []
     is_steady = spread_of(trial) <= AGREEING
     found = [*_of_host(_timed_hosts(trial), is_steady=is_steady)]
     for work in gpu_works(trial):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vbench.analysis.failures import has_failed
 from vbench.analysis.ranking import objective_value
@@ -64,46 +64,71 @@ def effects(records: Iterable[TrialRecord], objective: Objective) -> list[Parame
 
     A trial in which a parameter doesn't apply (or a baseline that leaves it to the engine) counts nowhere for it.
     """
-    trials: dict[str, dict[str, tuple[Any, list[TrialRecord]]]] = {}
+    trials: dict[str, dict[Hashable, tuple[Any, list[_Seen]]]] = {}
     for record in standing(records):
+        seen = _seen(record, objective)
         for name, value in record.parameters.items():
-            # Keyed by JSON: True and 1 are different settings although Python calls them equal.
-            trials.setdefault(name, {}).setdefault(json.dumps(value, sort_keys=True), (value, []))[1].append(record)
+            trials.setdefault(name, {}).setdefault(key_of(value), (value, []))[1].append(seen)
     return [
         ParameterEffect(name=name, values=tuple(_value_effect(*group, objective) for group in _in_order(groups)))
         for name, groups in trials.items()
     ]
 
 
-def _value_effect(value: Any, records: list[TrialRecord], objective: Objective) -> ValueEffect:
-    completed = [record for record in records if record.outcome is Outcome.COMPLETED]
-    results = [(one.trial, result) for one in completed if (result := objective_value(one, objective)) is not None]
+class _Seen(NamedTuple):
+    """What counts of a trial: looked up once for all of its parameters."""
+
+    trial: int
+    result: float | None
+    has_failed: bool
+    is_pruned: bool
+    bound: float | None
+
+
+def _seen(record: TrialRecord, objective: Objective) -> _Seen:
+    return _Seen(
+        trial=record.trial,
+        result=objective_value(record, objective) if record.outcome is Outcome.COMPLETED else None,
+        has_failed=has_failed(record),
+        is_pruned=record.outcome is Outcome.PRUNED,
+        bound=None if record.stopped is None else record.stopped.bound,
+    )
+
+
+def _value_effect(value: Any, seen: list[_Seen], objective: Objective) -> ValueEffect:
+    results = [(one.trial, one.result) for one in seen if one.result is not None]
     sign = 1 if objective.direction == "maximize" else -1
     top = max(results, key=lambda one: (sign * one[1], -one[0]), default=None)
     return ValueEffect(
         value=value,
-        num_trials=len(records),
-        num_failed=sum(map(has_failed, records)),
-        num_pruned=sum(record.outcome is Outcome.PRUNED for record in records),
+        num_trials=len(seen),
+        num_failed=sum(one.has_failed for one in seen),
+        num_pruned=sum(one.is_pruned for one in seen),
         results=tuple(results),
         median=statistics.median(result for _, result in results) if results else None,
         best=top[1] if top else None,
         best_trial=top[0] if top else None,
-        bounds=tuple((one.trial, one.stopped.bound) for one in records if one.stopped is not None),
+        bounds=tuple((one.trial, one.bound) for one in seen if one.bound is not None),
     )
 
 
-def _in_order(groups: dict[str, tuple[Any, list[TrialRecord]]]) -> list[tuple[Any, list[TrialRecord]]]:
-    """Numbers by size (a choice's label may be one), then everything else by its text."""
-
-    def key(group: tuple[Any, list[TrialRecord]]) -> tuple[int, float, str]:
-        number = _as_number(group[0])
-        return (1, 0.0, str(group[0])) if number is None else (0, number, "")
-
-    return sorted(groups.values(), key=key)
+def _in_order(groups: dict[Hashable, tuple[Any, list[_Seen]]]) -> list[tuple[Any, list[_Seen]]]:
+    return sorted(groups.values(), key=lambda group: in_order(group[0]))
 
 
-def _as_number(value: Any) -> float | None:
+def key_of(value: Any) -> Hashable:
+    """What tells settings apart: True and 1 are different ones although Python calls them equal."""
+    return (type(value), value) if isinstance(value, (str, int, float)) else json.dumps(value, sort_keys=True)
+
+
+def in_order(value: Any) -> tuple[int, float, str]:
+    """What values are sorted by: numbers by size (a choice's label may be one), then everything else by its text."""
+    number = number_of(value)
+    return (1, 0.0, str(value)) if number is None else (0, number, "")
+
+
+def number_of(value: Any) -> float | None:
+    """A value, or the text of one, as a finite number; None where it isn't one."""
     if _is_number(value):
         return float(value)
     try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from vbench.records.packed import tells_of_machine
 from vbench.records.record import Pass, Phase
 
 _TIMED_PHASE = "pass"
@@ -56,6 +57,8 @@ class GpuWork:
 
 def gpu_works(record: Measured) -> list[GpuWork]:
     """Each GPU of the trial, in the order it saw them; empty without GPU data."""
+    if not tells_of_machine(record.phases):
+        return []
     every = [stored for phase in record.phases for stored in phase.gpus or ()]
     indexes = dict.fromkeys(gpu for stored in every if (gpu := _whole(stored.get("gpu"))) is not None)
     return [_work(record, gpu) for gpu in indexes]

@@ -55,8 +55,8 @@ def keeps_constraints(record: TrialRecord) -> bool:
 
 def is_rankable(record: TrialRecord, objective: Objective) -> bool:
     """Whether the trial, by itself, may be called the best."""
-    has_value = objective_value(record, objective) is not None
-    return record.outcome is Outcome.COMPLETED and has_value and keeps_constraints(record)
+    is_kept = record.outcome is Outcome.COMPLETED and keeps_constraints(record)
+    return is_kept and objective_value(record, objective) is not None
 
 
 def ranked(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
@@ -167,6 +167,10 @@ def contenders(order: Sequence[TrialRecord], objective: Objective) -> list[Trial
         return []
     close: list[TrialRecord] = []
     for record in order[1:]:
+        # An interval lies within the passes' range, which costs nothing: most trials of a long run end here.
+        values = pass_values(record, objective.metric)
+        if not values or min(values) > first.high or max(values) < first.low:
+            continue
         other = interval_of(record, objective.metric)
         if other is not None and other.low <= first.high and other.high >= first.low:
             close.append(record)

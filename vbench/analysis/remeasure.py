@@ -44,6 +44,8 @@ def standing(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     that the trials as they were, with what their finals found of their answers. One alone had nobody to be compared
     with: of finals that were cut short, or the best that was only checked (`quality`)."""
     listed = list(records)
+    if not any(record.origin == "final" for record in listed):
+        return [record for record in listed if record.origin not in REPEATS]
     counted = remeasured(listed)
     states = [state for record in counted if (state := was_remeasured(record)) is not None]
     if all(states) and len(states) != 1:
@@ -61,13 +63,15 @@ def standing(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 def was_remeasured(record: TrialRecord) -> bool | None:
     """Whether a finalist's numbers are those of its finals; None of a trial that is no finalist."""
-    trials = (record.model_extra or {}).get(REMEASURED)
+    extra = record.__pydantic_extra__  # what `model_extra` gives, at a tenth of its time
+    trials = extra.get(REMEASURED) if extra else None
     return None if trials is None else bool(trials)
 
 
 def finals_of(record: TrialRecord) -> tuple[int, ...]:
     """The finals whose passes a record of `remeasured` stands with; empty for any other."""
-    return tuple((record.model_extra or {}).get(REMEASURED) or ())
+    extra = record.__pydantic_extra__
+    return tuple(extra.get(REMEASURED) or ()) if extra else ()
 
 
 def _with_finals(

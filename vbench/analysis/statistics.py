@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vbench.metrics import measure, metric_of, value_of
+from vbench.metrics import Samples, metric_of, value_of
 from vbench.records.record import TrialRecord
+from vbench.records.slim import KEPT_VALUES
 
 if TYPE_CHECKING:
     from numpy import floating
@@ -73,8 +74,12 @@ def pass_values(record: TrialRecord, metric: str) -> list[float]:
     declared = metric_of(metric)
     if declared.name not in _MEDIANS and declared.name not in _POOLED and not declared.is_distribution:
         return []
-    timed = [one for one in record.passes if one.kind == "timed"]
-    values = [value_of(measure([one], [], record.config.get("goodput")), metric) for one in timed]
+    kept = (record.model_extra or {}).get(KEPT_VALUES)
+    if isinstance(kept, dict) and metric in kept:
+        return list(kept[metric])
+    bounds = record.config.get("goodput") or {}
+    samples = (Samples([one], [], bounds) for one in record.passes if one.kind == "timed")
+    values = [value_of({declared.name: declared.compute(one)}, metric) for one in samples]
     return [value for value in values if value is not None]
 
 

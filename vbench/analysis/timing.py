@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vbench.records.record import Phase, TrialRecord
@@ -34,16 +35,22 @@ class TimeSplit:
 def time_split(record: TrialRecord) -> TimeSplit:
     """Start-up is start + import + load (of a failed trial, as far as it came); probe, warm-up and timed are the
     passes, one that was cut off included as far as it came; closing is up to a clean machine."""
-    startup = sum(_length(phase) for phase in record.phases if phase.name in _STARTUP)
-    closing = sum(_length(phase) for phase in record.phases if phase.name in _CLOSING)
     passes = dict.fromkeys(_PASS_KINDS.values(), 0.0)
+    whole: set[tuple[str, int]] = set()
     for one in record.passes:
-        passes[_COUNTED_AS.get(one.kind, one.kind)] += one.duration_s
-    whole = {(_COUNTED_AS.get(one.kind, one.kind), one.index) for one in record.passes}
+        kind = _COUNTED_AS.get(one.kind, one.kind)
+        passes[kind] += one.duration_s
+        whole.add((kind, one.index))
+    startup = closing = 0.0
     for phase in record.phases:
-        kind = _PASS_KINDS.get(phase.name)
-        if kind is not None and (kind, phase.index) not in whole:
-            passes[kind] += _length(phase)
+        held = _PASS_KINDS.get(phase.name)
+        if held is not None:
+            if (held, phase.index) not in whole:
+                passes[held] += _length(phase)
+        elif phase.name in _STARTUP:
+            startup += _length(phase)
+        elif phase.name in _CLOSING:
+            closing += _length(phase)
     known = startup + closing + sum(passes.values())
     return TimeSplit(
         trial=record.trial,
@@ -54,6 +61,36 @@ def time_split(record: TrialRecord) -> TimeSplit:
         closing_s=closing,
         other_s=max(0.0, (record.duration_s or 0.0) - known),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeBin:
+    """Trials that follow each other, and the mean of their times; of one trial its own."""
+
+    first: int
+    last: int
+    count: int
+    mean: TimeSplit
+
+
+def binned(splits: Sequence[TimeSplit], most: int = 40) -> list[TimeBin]:
+    """At most `most` bins of equally many trials (the last may have fewer), in the given order."""
+    size = max(1, -(-len(splits) // most))
+    return [_bin(splits[start : start + size]) for start in range(0, len(splits), size)]
+
+
+def _bin(splits: Sequence[TimeSplit]) -> TimeBin:
+    count = len(splits)
+    mean = TimeSplit(
+        trial=splits[0].trial,
+        startup_s=sum(one.startup_s for one in splits) / count,
+        probe_s=sum(one.probe_s for one in splits) / count,
+        warmup_s=sum(one.warmup_s for one in splits) / count,
+        timed_s=sum(one.timed_s for one in splits) / count,
+        closing_s=sum(one.closing_s for one in splits) / count,
+        other_s=sum(one.other_s for one in splits) / count,
+    )
+    return TimeBin(first=splits[0].trial, last=splits[-1].trial, count=count, mean=mean)
 
 
 def _length(phase: Phase) -> float:

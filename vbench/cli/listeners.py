@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
+from vbench.analysis.ranking import objective_value
 from vbench.cli.wording import (
     ORIGINS,
     PHASES,
@@ -17,7 +18,9 @@ from vbench.cli.wording import (
     describe_point,
     describe_result,
     describe_work,
+    is_in_notebook,
     make_console,
+    mark_of_run,
     pass_rate,
     print_ending,
 )
@@ -42,7 +45,7 @@ def make_listener(*, as_json: bool, stream: TextIO, is_single: bool = False) -> 
         return JsonListener(stream, sys.stderr, has_summary=not is_single)
     if is_single:
         return SingleListener(stream)
-    if stream.isatty() and os.environ.get("TERM") != "dumb":
+    if stream.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown") and not is_in_notebook():
         from vbench.cli.live import LiveListener
 
         return LiveListener(stream)
@@ -61,6 +64,7 @@ class JsonListener:
 
     def run_started(self, info: RunInfo) -> None:
         """Only what a person should know."""
+        self._info = info
         for note in info.notes:
             print(f"note: {note}", file=self._side, flush=True)
 
@@ -81,17 +85,22 @@ class JsonListener:
         print(record.to_json_line(), file=self._stream, flush=True)
 
     def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:
-        """`{"run", "status", "num_trials", "outcomes", "best_trial"}`, of the whole run."""
+        """`{"run", "status", "num_trials", "outcomes", "best_trial", "objective", "best_value", "mark"}`, of the whole
+        run; null is what there isn't."""
         if not self._has_summary:
             return
         for note in summary.notes:
             print(f"note: {note}", file=self._side, flush=True)
+        objective = self._info.spec.objective
         facts = {
             "run": str(run.path),
             "status": status,
             "num_trials": summary.num_trials,
             "outcomes": dict(summary.outcomes),
             "best_trial": summary.best.trial if summary.best else None,
+            "objective": objective.metric,
+            "best_value": objective_value(summary.best, objective) if summary.best else None,
+            "mark": mark_of_run(self._info),
         }
         print(json.dumps(facts), file=self._stream, flush=True)
 
@@ -111,6 +120,8 @@ class PlainListener:
         self.info = info
         self._say(f"sweep {info.spec.name}: {describe_work(info)}")
         self._say(f"results in {info.run.path}")
+        if (mark := mark_of_run(info)) is not None:
+            self._say(mark)
         for note in info.notes:
             self._say(f"note: {note}")
         if info.num_earlier:
@@ -184,11 +195,12 @@ class SingleListener(PlainListener):
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:  # noqa: ARG002
         """The record, for people."""
-        from vbench.report.terminal import trial_details
+        from vbench.report.trial_details import trial_details
 
         self._last = record.trial
         self._say("")
-        make_console(self._stream).print(trial_details(record))
+        details = trial_details(record, self.info.spec.objective, mark=mark_of_run(self.info))
+        make_console(self._stream).print(details)
 
     def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:  # noqa: ARG002
         """Where it is kept."""

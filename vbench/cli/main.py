@@ -19,7 +19,22 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vbench import errors
-from vbench.cli import compare, doctor, engines, export, hardware, inspect, plan, prompts, report, run, schema, sweep
+from vbench.cli import (
+    best,
+    compare,
+    doctor,
+    engines,
+    export,
+    hardware,
+    list_runs,
+    plan,
+    prompts,
+    report,
+    run,
+    schema,
+    show,
+    sweep,
+)
 from vbench.cli.options import FLAG, help_of, silence_stdout
 
 app = typer.Typer(
@@ -101,9 +116,9 @@ _add("plan", "Measure", plan.plan)
 _add("sweep", "Measure", sweep.sweep)
 _add("run", "Measure", run.run)
 _add("report", "Read", report.report)
-_add("best", "Read", inspect.best)
-_add("list", "Read", inspect.list_runs)
-_add("show", "Read", inspect.show)
+_add("best", "Read", best.best)
+_add("list", "Read", list_runs.list_runs)
+_add("show", "Read", show.show)
 _add("compare", "Read", compare.compare)
 _add("export", "Read", export.export)
 _add("hardware", "This machine", hardware.hardware)

@@ -3,22 +3,25 @@ left, and the ending with the next commands."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, TextIO
 
-from vbench.analysis.wording import explain_stop
+from vbench.analysis.wording import bound_text, explain_stop
 from vbench.cli.options import DEFAULT_RESULTS
 from vbench.metrics import metric_of, value_of
 from vbench.outcome import Outcome
-from vbench.progress import RunInfo, RunSummary
+from vbench.progress import RunInfo, RunSummary, Standing
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
-from vbench.report.text import printable
+from vbench.report.text import FAKE_MARK, printable
 from vbench.report.text import show_value as show_setting
 from vbench.spec.config import displayed_path
 from vbench.spec.types import Objective
 from vbench.units import format_bytes, format_duration, format_number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
 STOPPING = "stopping (Ctrl-C again ends at once)"
@@ -54,7 +57,7 @@ _REASONS = {
 
 def describe_point(parameters: dict[str, Any] | Any) -> str:
     """`max_num_seqs=8 quantization=awq`, by the last part of each dotted name; `engine defaults` for none."""
-    words = [f"{name.rpartition('.')[2]}={show_setting(value)}" for name, value in parameters.items()]
+    words = [f"{printable(name).rpartition('.')[2]}={show_setting(value)}" for name, value in parameters.items()]
     return " ".join(words) or "the file's own arguments"
 
 
@@ -67,7 +70,8 @@ def show_value(name: str, value: float | None) -> str:
 
 
 def describe_result(record: TrialRecord, objective: Objective, *, has_evidence: bool = True) -> str:
-    """One line: the objective and what it cost, or how the trial failed, with the engine's own words or without."""
+    """One line: the objective and what it cost, or how the trial failed, with the engine's own words or without; a stop
+    likewise with its reason or without."""
     value = show_value(objective.metric, value_of(record.measurements, objective.metric))
     if record.outcome is Outcome.COMPLETED:
         broken = [text for text, violation in record.constraint_violations.items() if violation > 0]
@@ -75,12 +79,23 @@ def describe_result(record: TrialRecord, objective: Objective, *, has_evidence: 
         peak = format_bytes(value_of(record.measurements, "peak_memory_bytes"))
         return f"{value}  peak {peak}  in {format_duration(record.duration_s)}{suffix}"
     if record.stopped is not None:
-        return explain_stop(record.stopped, objective)
+        short = f"stopped early: {bound_text(record, objective)}"
+        return explain_stop(record.stopped, objective) if has_evidence else short
     failure = record.failure
     reason = f" ({failure.failure_class})" if failure else ""
     if failure and has_evidence:
         reason += f": {printable(failure.evidence)}"
     return f"{record.outcome.replace('_', ' ')}{reason}"
+
+
+def describe_failures(standing: Standing) -> str:
+    """`2 stopped early · 3 kv_cache_too_small · 1 deadline`: what didn't complete, most frequent first; of failures the
+    class, and nothing where all completed."""
+    outcomes, classes = standing.outcomes.copy(), standing.failures.copy()  # the loop may add to them meanwhile
+    words = [f"{outcomes[Outcome.PRUNED]} stopped early"] if outcomes[Outcome.PRUNED] else []
+    words += [f"{count} {printable(name)}" for name, count in classes.most_common()]
+    others = sum(outcomes.values()) - outcomes[Outcome.COMPLETED] - outcomes[Outcome.PRUNED] - classes.total()
+    return " · ".join([*words, f"{others} without a class"] if others > 0 else words)
 
 
 def again_text(message: dict[str, Any]) -> str:
@@ -122,28 +137,54 @@ def describe_earlier(info: RunInfo) -> str:
     return f"going on: {standing.done} of {standing.planned} trials are done"
 
 
+def is_in_notebook() -> bool:
+    """Whether a notebook's kernel started this process (`!vbench sweep …`). It gives its commands a terminal, of which
+    it shows the colours at best; what moves the cursor ends up in the page."""
+    return "JPY_PARENT_PID" in os.environ
+
+
 def make_console(stream: TextIO, *, pipe_width: int = PIPE_WIDTH) -> Console:
-    """A console for the stream; where it is no terminal, as wide as `pipe_width` and without control codes."""
+    """A console for the stream; where it is no terminal, or a notebook's, as wide as `pipe_width` and without control
+    codes."""
     from rich.console import Console
 
     class PipeAwareConsole(Console):
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would end the process with exit code 1
 
-    console = PipeAwareConsole(file=stream)
+    console = PipeAwareConsole(
+        file=stream, force_terminal=False if is_in_notebook() else None, force_jupyter=False, force_interactive=False
+    )
     if not console.is_terminal:
         console.width = pipe_width
     return console
 
 
+def mark_of_run(info: RunInfo) -> str | None:
+    """What its numbers are, where they aren't plain measurements of the hardware that it is about."""
+    if info.spec.engine == "fake":
+        return FAKE_MARK
+    return None if info.spec.emulate is None else f"emulated {info.hardware}: memory, not speed"
+
+
+def print_summary(
+    console: Console, records: Sequence[TrialRecord], objective: Objective, mark: str | None = None
+) -> None:
+    """The answer in a box, and below it the line to paste, left to the terminal to wrap."""
+    from vbench.report.terminal import summary
+
+    found = summary(records, objective, mark)
+    console.print(found.panel)
+    if found.command is not None:
+        console.print(found.command, soft_wrap=True)
+
+
 def print_ending(console: Console, info: RunInfo, run: RunFolder, summary: RunSummary, status: str) -> None:
     """The answer in a box, then the next commands."""
-    from vbench.report.terminal import summary_panel
-
     if status == "interrupted":
         return
     if summary.num_trials:
-        console.print(summary_panel(summary.read(), info.spec.objective))
+        print_summary(console, summary.read(), info.spec.objective, mark_of_run(info))
     for note in summary.notes:
         console.print(f"note: {note}", highlight=False, markup=False, style="yellow", soft_wrap=True)
     if status in _REASONS:

@@ -175,6 +175,8 @@ class MemorySampler:
     ) -> None:
         self.source, self.host = source, host
         self.samples: list[MemorySample] = []
+        self.peak_bytes: int | None = None
+        """The largest reading so far."""
         self.host_readings: list[HostReading] = []
         self._next_host = float("-inf")
         self._host_costs_s: list[float] = []
@@ -206,6 +208,8 @@ class MemorySampler:
             start = time.monotonic()
             used_bytes, num_processes = self.source.read()
             self.samples.append(MemorySample(t=start, used_bytes=used_bytes, num_processes=num_processes))
+            if used_bytes is not None:
+                self.peak_bytes = max(used_bytes, self.peak_bytes or 0)
             if self._wake.wait(self._interval_s):
                 self._wake.clear()
                 is_due = True

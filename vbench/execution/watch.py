@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _EXIT_GRACE_S = 10.0  # between `done` and the process's end
 _MESSAGE_S = 0.05  # before looking again for the rest of a message
+_TELL_MEMORY_S = 0.5
 _MAX_MESSAGE_BYTES = 256 * 1024**2
 _DEADLINE_OF = {"start": "load", "import": "load", "load": "load", "warmup": "pass", "pass": "pass", "close": "close"}
 
@@ -43,6 +44,7 @@ class Watch:
         self.sampler = sampler
         self.stopper = stopper
         self.may_stop: tuple[float, str, int, float] | None = None  # when, in which phase, its index, its begin
+        self.next_memory_t = raw.started_t + _TELL_MEMORY_S
         fcntl.fcntl(read_fd, fcntl.F_SETFL, os.O_NONBLOCK)
 
     def run(self) -> None:
@@ -75,9 +77,18 @@ class Watch:
                 if self.raw.stopped is not None:
                     return
                 continue
-            until = self.deadline if self.may_stop is None else min(self.deadline, self.may_stop[0])
+            if now >= self.next_memory_t:
+                self._tell_memory(now)
+            until = min(self.deadline, self.next_memory_t, *([self.may_stop[0]] if self.may_stop else []))
             self._turn(until - now)
         self._read_pipe()
+
+    def _tell_memory(self, now: float) -> None:
+        """Pass on what the sampler saw last, for whoever looks on; nothing is read for it, and nothing stored."""
+        self.next_memory_t = now + _TELL_MEMORY_S
+        used_bytes = self.sampler.samples[-1].used_bytes if self.sampler.samples else None
+        if used_bytes is not None:
+            self.on_event({"event": "memory", "used_bytes": used_bytes, "peak_bytes": self.sampler.peak_bytes})
 
     def _turn(self, timeout_s: float) -> None:
         """Wait for either end and take what it says."""

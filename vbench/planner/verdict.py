@@ -19,6 +19,7 @@ from vbench.planner.remedies import remedies
 from vbench.planner.rules import contradiction, plain_checkpoint
 from vbench.planner.settings import AUTO_LEN, Settings, SettingsError, SpaceVariable, resolve
 from vbench.planner.shape import Model, ModelShape, NotModelled
+from vbench.planner.work import Work, work_of
 from vbench.units import GIB, format_bytes
 
 
@@ -73,13 +74,16 @@ class Plan:
     warnings: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     """What these numbers take to be so of the engine's version without it having been seen (`planner.assumptions`)."""
+    work: Work | None = None
+    """What the model computes and reads, for reports."""
     remedies: tuple[str, ...] = ()
     """For `infeasible` by memory: the nearest settings that would fit ("max_model_len ≤ 5,120"), nearest first."""
 
     def as_json(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Everything that is known, as plain JSON values."""
         lists = {name: [*getattr(self, name)] for name in ("warnings", "assumptions", "remedies")}
-        return {"config": dict(config), **asdict(self), "verdict": self.verdict.value, **lists}
+        work = None if self.work is None else self.work.as_json()
+        return {"config": dict(config), **asdict(self), "verdict": self.verdict.value, "work": work, **lists}
 
 
 def plan(
@@ -120,7 +124,7 @@ def plan(
     made = _with_numbers(found, verdict, reason, _warnings(found, model, settings, budget, known_draft))
     windows = (*model.layer_windows, *(() if known_draft is None else known_draft.layer_windows))
     assumed = depended_on(config, windows, settings, budget, engine.version)
-    return replace(made, remedies=tuple(other), assumptions=assumed)
+    return replace(made, remedies=tuple(other), assumptions=assumed, work=work_of(model))
 
 
 def _judge(found: Estimate, budget: Budget) -> tuple[Verdict, str]:

@@ -7,32 +7,23 @@ number, and the others are still read. What a record means is decided elsewhere 
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import math
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
-
-from pydantic import ValidationError
+from typing import NamedTuple, Self
 
 from vbench.errors import Problem, StoreError
-from vbench.records.record import SCHEMA_VERSION, TrialRecord
+from vbench.records.decode import UnreadableLine, decode_line
+from vbench.records.disk import CHUNK_BYTES, advice_on, read_range, start_of_last_line, write_all
+from vbench.records.disk import fsync_folder as fsync_folder  # noqa: PLC0414 -- re-exported
+from vbench.records.disk import storage_advice as storage_advice  # noqa: PLC0414 -- re-exported
+from vbench.records.record import TrialRecord
 
 _log = logging.getLogger(__name__)
-_CHUNK_BYTES = 1 << 16
-_ADVICE = {
-    errno.ENOSPC: "free some space and run the same command again: it goes on where it stopped",
-    errno.EDQUOT: "your quota is used up: free some space and run the same command again",
-    errno.EFBIG: "the file-size limit (ulimit -f) is reached: raise it and run the same command again",
-    errno.ENOTDIR: "a part of the path is a file: choose another results folder",
-    errno.EROFS: "the folder is read-only: choose another results folder",
-    errno.EACCES: "check who owns the folder and its permissions",
-    errno.EPERM: "check who owns the folder and its permissions",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +37,13 @@ class ReadResult:
     def messages(self) -> list[str]:
         """Each problem as `file:line: what is wrong (what to do)`."""
         return [problem.render(str(self.path)) for problem in self.problems]
+
+
+class Line(NamedTuple):
+    """A record, and where in the file its line begins."""
+
+    record: TrialRecord
+    offset: int
 
 
 class RecordStore:
@@ -74,13 +72,13 @@ class RecordStore:
             # Not O_APPEND alone: the descriptor must also be able to read the tail and to truncate.
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise StoreError(f"{self.path} can't be opened for writing: {_advice(error)}") from error
+            raise StoreError(f"{self.path} can't be opened for writing: {advice_on(error)}") from error
         try:
             self._repair_tail(fd)
             fsync_folder(self.path.parent)
         except OSError as error:
             os.close(fd)
-            raise StoreError(f"{self.path} has a torn last line that can't be repaired: {_advice(error)}") from error
+            raise StoreError(f"{self.path} has a torn last line that can't be repaired: {advice_on(error)}") from error
         self._fd = fd
         return self
 
@@ -105,34 +103,41 @@ class RecordStore:
         start = os.lseek(self._fd, 0, os.SEEK_END)
         is_whole = False
         try:
-            _write_all(self._fd, line)
+            write_all(self._fd, line)
             os.fsync(self._fd)
             is_whole = True
         except OSError as error:
-            raise StoreError(f"trial {record.trial} can't be written to {self.path}: {_advice(error)}") from error
+            raise StoreError(f"trial {record.trial} can't be written to {self.path}: {advice_on(error)}") from error
         finally:
             if not is_whole:  # an interrupt in the middle counts too: half a line must not wait for the next record
                 self._truncate(self._fd, start)
 
     def read(self) -> ReadResult:
         """Every record that can be read, and a problem for every line that can't. A missing file has no records."""
-        records: list[TrialRecord] = []
         problems: list[Problem] = []
+        records = tuple(read.record for read in self.each(problems))
+        return ReadResult(path=self.path, records=records, problems=tuple(problems))
+
+    def each(self, problems: list[Problem]) -> Iterator[Line]:
+        """The same one by one, so that not all of them need to be held; `problems` grows on the way. Raises
+        StoreError."""
         lines_by_trial: dict[int, int] = {}
+        start = 0
         try:
             with self.path.open("rb") as file:
                 # Bytes, split at b"\n" only: a text reader would also split at U+2028 or a carriage return.
                 for number, line in enumerate(file, start=1):
+                    offset, start = start, start + len(line)
                     if not line.strip():
                         continue
                     try:
                         record = decode_line(line)
-                    except _UnreadableLine as error:
+                    except UnreadableLine as error:
                         problems.append(_line_problem(number, str(error), is_torn=not line.endswith(b"\n")))
                         continue
                     first = lines_by_trial.setdefault(record.trial, number)
                     if first == number:
-                        records.append(record)
+                        yield Line(record=record, offset=offset)
                     else:
                         message = f"trial {record.trial} is already on line {first}; this one is left out"
                         problems.append(Problem(message=message, line=number))
@@ -140,24 +145,44 @@ class RecordStore:
             pass
         except OSError as error:
             raise StoreError(f"{self.path} can't be read: {error.strerror or error}") from error
-        return ReadResult(path=self.path, records=tuple(records), problems=tuple(problems))
+
+    def num_lines(self, at_most: int) -> int:
+        """How many lines there are; counting ends at `at_most`. 0 where the file can't be read."""
+        count = 0
+        try:
+            with self.path.open("rb") as file:
+                while count < at_most and (chunk := file.read(CHUNK_BYTES)):
+                    count += chunk.count(b"\n")
+        except OSError:
+            return 0
+        return min(count, at_most)
+
+    def at(self, offsets: Iterable[int]) -> list[TrialRecord]:
+        """The records of the lines that begin there (`Line.offset`). Raises StoreError."""
+        try:
+            with self.path.open("rb") as file:
+                return [
+                    decode_line(line) for offset in offsets if file.seek(offset) == offset and (line := file.readline())
+                ]
+        except (OSError, UnreadableLine) as error:
+            raise StoreError(f"{self.path} changed while it was read: {error}") from error
 
     def _repair_tail(self, fd: int) -> None:
         """Move a last line without a newline to the `.torn` file, or finish it if only the newline is missing."""
         size = os.lseek(fd, 0, os.SEEK_END)
-        start = _start_of_last_line(fd, size)
+        start = start_of_last_line(fd, size)
         if start == size:
             return
-        fragment = _read_range(fd, start, size)
+        fragment = read_range(fd, start, size)
         if _is_json_object(fragment):
             # No strict prefix of a JSON object is one, so this line is complete: dropping it would lose a trial.
-            _write_all(fd, b"\n")
+            write_all(fd, b"\n")
             message = f"{self.path}: the newline after the last line was missing and was added"
         else:
             # Aside first, then truncate: a crash in between leaves the fragment twice, never nowhere.
             torn = os.open(self.torn_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             try:
-                _write_all(torn, fragment + b"\n")
+                write_all(torn, fragment + b"\n")
                 os.fsync(torn)
             finally:
                 os.close(torn)
@@ -180,29 +205,6 @@ def encode_line(record: TrialRecord) -> bytes:
     return record.to_json_line().encode("utf-8", "replace") + b"\n"  # a lone surrogate (of a path) becomes "?"
 
 
-class _UnreadableLine(Exception):
-    """Why a line isn't a record that this version can read."""
-
-
-def decode_line(line: bytes) -> TrialRecord:
-    """The record of one line. Raises _UnreadableLine with the reason, as part of a sentence."""
-    try:
-        data = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise _UnreadableLine(f"not valid JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise _UnreadableLine("not a record: a JSON object is expected")
-    version = data.get("schema_version", SCHEMA_VERSION)
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise _UnreadableLine(f"written by a newer vbench (schema {version}, this one reads up to {SCHEMA_VERSION})")
-    try:
-        return TrialRecord.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _UnreadableLine(f"not a record: {where}: {first['msg']}") from error
-
-
 def _is_json_object(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
@@ -218,58 +220,3 @@ def _line_problem(number: int, message: str, *, is_torn: bool) -> Problem:
     else:
         hint = "this trial is left out; the other lines are read"
     return Problem(message=message, line=number, hint=hint)
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a JSON number")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is beyond what a number can hold")
-    return value
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _read_range(fd: int, start: int, end: int) -> bytes:
-    parts: list[bytes] = []
-    while start < end and (part := os.pread(fd, end - start, start)):
-        parts.append(part)
-        start += len(part)
-    return b"".join(parts)
-
-
-def _start_of_last_line(fd: int, size: int) -> int:
-    """Offset just after the last newline; `size` when the file is empty or ends in a newline."""
-    end = size
-    while end > 0:
-        start = max(0, end - _CHUNK_BYTES)
-        newline = _read_range(fd, start, end).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make a new or renamed entry of `folder` survive a power cut. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _advice(error: OSError) -> str:
-    return f"{error.strerror or error}; {storage_advice(error)}"
-
-
-def storage_advice(error: OSError) -> str:
-    """What to do about an error of the file system, as half a sentence."""
-    return _ADVICE.get(error.errno or 0, "check the disk and run the same command again")

@@ -1,21 +1,25 @@
-"""Writes a run's report: one self-contained HTML page, Markdown, the plots, and the trials as CSV."""
+"""Writes a report: one self-contained HTML page, Markdown, the plots, and the trials as tables for other programs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vbench.errors import StoreError
 from vbench.records.runs import RunFolder, write_bytes_atomic
 from vbench.records.store import storage_advice
-from vbench.report.blocks import plots_in
+from vbench.report import shelf
 from vbench.report.contents import read_run
+from vbench.report.machine_summary import machine_summary
 from vbench.report.marks import Mark
-from vbench.report.page import make_page
-from vbench.report.pictures import draw_all
+from vbench.report.page import Page, make_page
+from vbench.report.pictures import Drawn, draw_all
 from vbench.report.render import render_html, render_markdown
+from vbench.report.several import subjects_of
 from vbench.report.subject import Subject, Wishes
-from vbench.report.trials_files import trials_csv
+from vbench.report.trials_files import write_trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,37 +29,91 @@ class ReportFiles:
     html: Path
     markdown: Path
     csv: Path
+    parquet: Path
     plots: tuple[Path, ...]
+    summary: dict[str, Any] = field(default_factory=dict)
+    """The answer for other programs, as in `report.json`."""
+    moved_to: Path | None = None
+    """Where the report of another run went that stood there before."""
 
 
 def build_report(run: RunFolder, out_root: Path, wishes: Wishes | None = None) -> ReportFiles:
-    """Write `<out_root>/<sweep>/report.html`, `report.md`, `trials.csv` and `plots/*.png`, replacing older ones.
+    """`build_reports` of one run: `<out_root>/<sweep>/report.html` and the other files."""
+    return build_reports([run], out_root, wishes=wishes)
 
-    Works for any run whose records can be opened, finished or not, with none, one, or only failed trials. Raises
+
+def build_reports(
+    runs: Sequence[RunFolder],
+    out_root: Path,
+    *,
+    name: str = "",
+    wishes: Wishes | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> ReportFiles:
+    """Write `<out_root>/<name>/report.html`, `report.md`, `report.json`, the trials and `plots/`. An older report of
+    the same runs is replaced, one of others moved aside (`shelf`). `name`: the sweeps' names unless given.
+
+    Works for any runs whose records can be opened, finished or not, with none, one, or only failed trials. Raises
     StoreError when reading the records or writing fails.
     """
-    subject = Subject(folder=run, contents=read_run(run), wishes=wishes or Wishes())
-    page = make_page(subject)
-    drawn = draw_all(plots_in(page.sections), subject.mark)
-    folder = out_root / run.sweep
-    plot_folder = folder / "plots"
-    try:
-        plot_folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{plot_folder} can't be created: {error.strerror}; {storage_advice(error)}") from error
-    stem = marked("report", subject.mark)
-    files = ReportFiles(
+    read = []
+    for run in runs:
+        on_step(f"reading {run.sweep}/{run.run_id}")
+        read.append((run, read_run(run)))
+    on_step("computing")
+    subjects = subjects_of(read, wishes)
+    page = make_page(*subjects)
+    drawn: dict[str, Drawn] = {}
+    for mark, plots in page.plots:
+        on_step(f"drawing {len(plots)} plots")
+        drawn.update(draw_all(plots, mark))
+    on_step("writing")
+    return _write(page, subjects, drawn, out_root / (name or shelf.name_of(runs)), shelf.id_of(runs))
+
+
+def _write(
+    page: Page, subjects: Sequence[Subject], drawn: dict[str, Drawn], folder: Path, report_id: str
+) -> ReportFiles:
+    stem, trials = marked("report", page.mark), marked("trials", page.mark)
+    images = {f"plots/{one.file_stem}.png": one.png for one in drawn.values()}
+    contents = {
+        **images,
+        **{f"plots/{one.file_stem}.svg": one.svg_file for one in drawn.values()},
+        f"{stem}.md": render_markdown(page, drawn).encode(),
+        f"{stem}.html": render_html(page, drawn).encode(),
+    }
+    names = [*contents, f"{trials}.csv", f"{trials}.parquet"]
+    moved_to = _make_room(folder, report_id, names)
+    summary = {"id": report_id, **machine_summary(page, subjects), "files": _named_files(names)}
+    write_trials(subjects, folder / f"{trials}.csv", folder / f"{trials}.parquet")
+    for name, data in contents.items():
+        write_bytes_atomic(folder / name, data)
+    write_bytes_atomic(folder / shelf.CONTENTS, shelf.encoded(summary))
+    return ReportFiles(
         html=folder / f"{stem}.html",
         markdown=folder / f"{stem}.md",
-        csv=folder / f"{marked('trials', subject.mark)}.csv",
-        plots=tuple(plot_folder / f"{plot.file_stem}.png" for plot in drawn.values()),
+        csv=folder / f"{trials}.csv",
+        parquet=folder / f"{trials}.parquet",
+        plots=tuple(folder / name for name in images),
+        summary=summary,
+        moved_to=moved_to,
     )
-    for path, plot in zip(files.plots, drawn.values(), strict=True):
-        write_bytes_atomic(path, plot.png)
-    write_bytes_atomic(files.csv, trials_csv(subject.contents).encode())
-    write_bytes_atomic(files.markdown, render_markdown(page, drawn).encode())
-    write_bytes_atomic(files.html, render_html(page, drawn).encode())
-    return files
+
+
+def _make_room(folder: Path, report_id: str, names: Iterable[str]) -> Path | None:
+    plots = folder / "plots"
+    try:
+        plots.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{plots} can't be created: {error.strerror}; {storage_advice(error)}") from error
+    return shelf.clear(folder, report_id, names)
+
+
+def _named_files(names: Sequence[str]) -> dict[str, Any]:
+    """By what they are: `html`, `markdown`, `csv`, `parquet`, `plots`."""
+    kinds = {".html": "html", ".md": "markdown", ".csv": "csv", ".parquet": "parquet"}
+    named: dict[str, Any] = {kinds[Path(name).suffix]: name for name in names if Path(name).suffix in kinds}
+    return {**named, "plots": [name for name in names if name.startswith("plots/")]}
 
 
 def marked(stem: str, mark: Mark | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.analysis.many import read_records
 from vbench.errors import StoreError
 from vbench.metrics import metric_names
 from vbench.records.redaction import text_without_secrets
@@ -41,7 +42,6 @@ class RunContents:
 def read_run(folder: RunFolder) -> RunContents:
     """Read whatever of the run can be read. Raises StoreError only when the records themselves can't be opened."""
     problems: list[str] = []
-    result = RecordStore(folder.trials_jsonl).read()
     loaded: dict[str, dict[str, Any]] = {}
     for path in (folder.run_json, folder.machine_json):
         try:
@@ -54,7 +54,8 @@ def read_run(folder: RunFolder) -> RunContents:
         text = ""
         problems.append(f"{folder.sweep_yaml} can't be read: {error.strerror}")
     run = loaded.get("run.json", {})
-    objective = objective_of(run)
+    objective, more = objective_of(run), _more_objectives(run)
+    result = read_records(RecordStore(folder.trials_jsonl), (objective or DEFAULT_OBJECTIVE, *more))
     if run and objective is None:
         problems.append(f"{folder.run_json} names no known objective: trials are ranked by {DEFAULT_OBJECTIVE.metric}")
     sessions: list[SessionLine] = []
@@ -70,7 +71,7 @@ def read_run(folder: RunFolder) -> RunContents:
         machine=loaded.get("machine.json", {}),
         sweep_yaml=text_without_secrets(text),  # a run of before it was stored so
         objective=objective or DEFAULT_OBJECTIVE,
-        more_objectives=_more_objectives(run),
+        more_objectives=more,
         sessions=tuple(sessions),
         # Reports are shown to others: a path says which file of the run, not where this machine keeps its results.
         problems=tuple(one.replace(str(folder.path), f"{folder.sweep}/{folder.run_id}") for one in every),

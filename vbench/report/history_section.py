@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 from vbench.report import plots
 from vbench.report.blocks import Plot, Section
-from vbench.report.plot_data import History, history
+from vbench.report.plot_bins import NUM_BINS, thin_history
+from vbench.report.plot_data import MAX_INTERVALS, MAX_MARKS, History, history
 from vbench.report.subject import Subject
 
 
@@ -14,7 +16,10 @@ def history_section(subject: Subject) -> Section | None:
     """None where nothing was tried."""
     if not subject.records:
         return None
-    plot = history_plot(history(subject.records, subject.answer))
+    data = history(subject.records, subject.answer)
+    if not data.marks:
+        return None
+    plot = history_plot(data)
     return Section("history", plot.title, (plot,))
 
 
@@ -35,8 +40,21 @@ def history_plot(data: History) -> Plot:
         caption += f" {bounds_caption(data)}"
     if any(mark.is_final for mark in data.marks):
         caption += " Diamonds: finalists, measured again; these values count, not their first ones."
-    draw = partial(plots.draw_history, data)
+    if len(data.marks) > MAX_MARKS:
+        caption = _binned_caption(len(data.marks))
+    elif len(data.marks) > MAX_INTERVALS:
+        caption = caption.replace(", its line the interval over its passes", "", 1)
+    draw = partial(plots.draw_history, thin_history(data))
     return Plot(name="history", title=f"{data.axis.label} by trial", caption=caption, alt=alt, draw=draw)
+
+
+def _binned_caption(num_trials: int) -> str:
+    width = math.ceil(num_trials / NUM_BINS)
+    return (
+        f"{num_trials:,} trials are too many for a dot each: they are put into bins of {width:,}. The band holds eight "
+        "in ten of those that were measured, the line is their median. Below, the share of each bin that "
+        "ended otherwise. The best trial and finals are drawn by themselves."
+    )
 
 
 def bounds_caption(data: History) -> str:

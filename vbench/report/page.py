@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from vbench.records.record import TrialRecord
-from vbench.report.blocks import Section
-from vbench.report.contents import RunContents
-from vbench.report.marks import Mark
+from vbench.records.runs import RunFolder
+from vbench.report.blocks import Block, Fold, Grid, Plot, Prose, Section, Side, Sides, plots_in
+from vbench.report.marks import Mark, mark_of_page
+from vbench.report.runs_section import runs_section
 from vbench.report.sections import sections_of
 from vbench.report.subject import Subject
+from vbench.report.text import shorten
+
+_LONGEST_NAME = 120
+_LONGEST_TEXT = 2_000
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +28,8 @@ class Page:
     subtitle: tuple[str, ...]
     description: str
     sections: tuple[Section, ...]
+    plots: tuple[tuple[Mark | None, tuple[Plot, ...]], ...]
+    """All that are in `sections`, with the mark that each is to bear."""
 
     @property
     def is_fake(self) -> bool:
@@ -30,22 +37,86 @@ class Page:
         return self.mark is not None and self.mark.word == "fake"
 
 
-def make_page(subject: Subject) -> Page:
-    """Compute all that is shown."""
+def make_page(*subjects: Subject) -> Page:
+    """Compute all that is shown: of one subject, or of several as parts of a page, in this order."""
+    sections = [sections_of(subject) for subject in subjects]
+    runs = runs_section(subjects)
+    if len(subjects) > 1:
+        sections = [
+            _part(number, one, own) for number, (one, own) in enumerate(zip(subjects, sections, strict=True), 1)
+        ]
+    shown = [section for part in sections for section in part]
+    if runs is not None:
+        shown.insert(0 if len(subjects) > 1 else 1, runs)  # the answer is first, where there is one
+    descriptions = dict.fromkeys(str(one.contents.run.get("description") or "") for one in subjects)
     return Page(
-        sweep=subject.folder.sweep,
-        run_id=subject.folder.run_id,
-        mark=subject.mark,
-        subtitle=_subtitle(subject.contents, subject.records),
-        description=str(subject.contents.run.get("description") or ""),
-        sections=sections_of(subject),
+        sweep=_names(one.sweep for one in _folders(subjects)),
+        run_id=_names(one.run_id for one in _folders(subjects)),
+        mark=mark_of_page([subject.mark for subject in subjects]),
+        subtitle=_subtitle(subjects),
+        description=shorten(next(iter(descriptions)), _LONGEST_TEXT) if len(descriptions) == 1 else "",
+        sections=tuple(shown),
+        plots=tuple((one.mark, tuple(plots_in(part))) for one, part in zip(subjects, sections, strict=True)),
     )
 
 
-def _subtitle(contents: RunContents, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+def _folders(subjects: Sequence[Subject]) -> list[RunFolder]:
+    return [one for subject in subjects for one in ([m.folder for m in subject.members] or [subject.folder])]
+
+
+def _names(names: Iterable[str]) -> str:
+    return shorten(" + ".join(dict.fromkeys(names)), _LONGEST_NAME)
+
+
+def _part(number: int, subject: Subject, sections: Sequence[Section]) -> tuple[Section, ...]:
+    """A part's sections under a heading of its own; their anchors and plots are named so that no two are alike."""
+    names = ", ".join(member.name for member in subject.members)
+    text = f"{subject.mark.text}. {' '.join(subject.mark.sentences)}" if subject.mark else ""
+    head = Section(
+        f"part-{number}",
+        f"Part {number}: {shorten(names, _LONGEST_NAME)}",
+        ((Prose(text, "warning"),) if text else ()) + (Prose(" · ".join(_subtitle([subject])), "muted"),),
+    )
+    own = (
+        replace(
+            one,
+            name=f"part-{number}-{one.name}",
+            title=f"Part {number} · {one.title}",
+            blocks=tuple(_named(block, number) for block in one.blocks),
+        )
+        for one in sections
+    )
+    return (head, *own)
+
+
+def _named(block: Block, number: int) -> Block:
+    if isinstance(block, Plot):
+        return replace(block, name=f"part-{number}-{block.name}")
+    if isinstance(block, Grid):
+        rows = (replace(row, anchor=row.anchor and f"part-{number}-{row.anchor}") for row in block.table.rows)
+        return replace(block, table=replace(block.table, rows=tuple(rows)))
+    if isinstance(block, Fold):
+        return replace(block, blocks=tuple(_named(one, number) for one in block.blocks))
+    if isinstance(block, Sides):
+        sides = (Side(one.title, tuple(_named(inner, number) for inner in one.blocks)) for one in block.sides)
+        return Sides(tuple(sides))
+    return block
+
+
+def _subtitle(subjects: Sequence[Subject]) -> tuple[str, ...]:
+    records = [record for subject in subjects for record in subject.records]
     models = dict.fromkeys(str(record.config.get("model", "")) for record in records)
     engines = dict.fromkeys(f"{record.engine.name} {record.engine.version or ''}".strip() for record in records)
-    parts = [", ".join(name for name in models if name), ", ".join(engines)]
-    started = str(contents.run.get("created_at", ""))[:16].replace("T", " ")
-    parts += [f"{started} UTC" if started else "", str(contents.run.get("status", "")).replace("_", " ")]
+    parts = [_listed(name for name in models if name), _listed(engines)]
+    runs = [m.contents.run for subject in subjects for m in subject.members] or [one.contents.run for one in subjects]
+    times = sorted({str(run["created_at"])[:16].replace("T", " ") for run in runs if run.get("created_at")})
+    parts.append(f"{' to '.join(dict.fromkeys((times[0], times[-1])))} UTC" if times else "")
+    parts.append(_listed(dict.fromkeys(str(run.get("status", "")).replace("_", " ") for run in runs)))
     return tuple(part for part in parts if part)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names beside each other: as many, and as much of each, as a line can bear."""
+    shown = [shorten(name, _LONGEST_NAME) for name in names]
+    more = f" and {len(shown) - _MOST_NAMES} more" if len(shown) > _MOST_NAMES else ""
+    return ", ".join(shown[:_MOST_NAMES]) + more

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from vbench.analysis.answer import find_answer
+from vbench.analysis.answer import Answer, find_answer
 from vbench.analysis.pareto import pareto_front, rankable_by_all
 from vbench.analysis.ranking import objective_value
 from vbench.records.record import TrialRecord
 from vbench.report import plots_search
-from vbench.report.blocks import Grid, Heading, Plot, Prose, Section, blocks_of
+from vbench.report.blocks import Block, Grid, Heading, Plot, Prose, Section, blocks_of
+from vbench.report.fronts_blocks import fronts_blocks
+from vbench.report.plot_bins import thin_pareto
 from vbench.report.plot_data import ParetoPlot, ParetoPoint, axis_of, scale_of_metric
 from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
@@ -31,10 +33,13 @@ class ParetoSection:
     """None where no trial has all values."""
 
 
-def pareto_section(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> ParetoSection | None:
-    """None where there is one objective."""
+def pareto_section(
+    records: Sequence[TrialRecord], objectives: Sequence[Objective], answer: Answer | None = None
+) -> ParetoSection | None:
+    """None where there is one objective. `answer` is by the first one, where it was found already."""
     if len(objectives) < 2:
         return None
+    answer = answer or find_answer(records, objectives[0])
     front = pareto_front(records, objectives)
     rest = ", ".join(_aim(one) for one in objectives[1:])
     note = (
@@ -44,13 +49,20 @@ def pareto_section(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
     if any(record.origin == "final" for record in records):
         note += " Finalists stand with their finals, the other trials with their first measurements."
     return ParetoSection(
-        note=note, front=front_table(records, front, objectives), plot=_plot(records, front, objectives)
+        note=note,
+        front=front_table(records, front, objectives, answer),
+        plot=_plot(records, front, objectives, answer),
     )
 
 
-def front_table(records: Sequence[TrialRecord], front: Sequence[TrialRecord], objectives: Sequence[Objective]) -> Table:
+def front_table(
+    records: Sequence[TrialRecord],
+    front: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    answer: Answer | None = None,
+) -> Table:
     """A row for each trial of the front: every objective, and the parameters that vary in the run."""
-    best = find_answer(records, objectives[0]).best
+    best = (answer or find_answer(records, objectives[0])).best
     names = varied(records)
     rows = tuple(
         Row(
@@ -81,9 +93,8 @@ def _aim(objective: Objective) -> str:
 
 
 def _plot(
-    records: Sequence[TrialRecord], front: Sequence[TrialRecord], objectives: Sequence[Objective]
+    records: Sequence[TrialRecord], front: Sequence[TrialRecord], objectives: Sequence[Objective], answer: Answer
 ) -> ParetoPlot | None:
-    answer = find_answer(records, objectives[0])
     first, second = objectives[:2]
     on_front = {record.trial for record in front}
     points = tuple(
@@ -105,23 +116,25 @@ def _plot(
         points=points,
         is_whole=len(objectives) == 2,
         is_less_x_better=second.direction == "minimize",
-        is_fake=answer.is_fake,
     )
 
 
 def front_section(subject: Subject) -> Section | None:
-    """None where the sweep has one objective."""
-    found = pareto_section(subject.records, subject.contents.objectives)
+    """None where the sweep has one objective, and its ranked trials differ in nothing that it might cost."""
+    blocks = blocks_of(_several(subject), fronts_blocks(subject))
+    return Section("pareto", "What can’t be bettered", blocks) if blocks else None
+
+
+def _several(subject: Subject) -> list[Block]:
+    """Nothing where the sweep has one objective."""
+    found = pareto_section(subject.records, subject.contents.objectives, subject.answer)
     if found is None:
-        return None
+        return []
     nothing = "No trial has a value of every objective and keeps the constraints."
+    shown = Grid(found.front, "Trials on the Pareto front") if found.front.rows else Prose(nothing)
     plot = front_plot(found.plot) if found.plot else None
-    blocks = blocks_of(
-        Prose(found.note, "muted"),
-        Grid(found.front, "Trials on the Pareto front") if found.front.rows else Prose(nothing),
-        [Heading(plot.title), plot] if plot else None,
-    )
-    return Section("pareto", "What can’t be bettered", blocks)
+    drawn: list[Block] = [Heading(plot.title), plot] if plot else []
+    return [Prose(found.note, "muted"), shown, *drawn]
 
 
 def front_plot(data: ParetoPlot) -> Plot:
@@ -133,5 +146,5 @@ def front_plot(data: ParetoPlot) -> Plot:
     if not data.is_whole:
         caption += " Only the first two objectives are drawn: a trial may be on the front for another."
     title = f"{data.y_axis.label} against {data.x_axis.label}"
-    draw = partial(plots_search.draw_pareto, data)
+    draw = partial(plots_search.draw_pareto, thin_pareto(data))
     return Plot(name="pareto", title=title, caption=caption, alt=alt, draw=draw)

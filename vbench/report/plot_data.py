@@ -1,4 +1,7 @@
-"""What the plots show, as plain data. Nothing is drawn here; `plots` computes nothing."""
+"""What the plots show, as plain data. Nothing is drawn here; `plots` computes nothing.
+
+Many trials are made few by `plot_bins` before they are drawn.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,15 @@ from vbench.analysis.search_work import Arm
 from vbench.analysis.statistics import interval_of
 from vbench.metrics import metric_of, value_of
 from vbench.records.record import TrialRecord
-from vbench.report.text import metric_label
+from vbench.report.text import metric_label, shorten, show_metric, show_value
 from vbench.spec.types import Objective
 from vbench.units import GIB
+
+MAX_MARKS = 1_500
+"""Trials that are drawn one by one; more are binned."""
+MAX_INTERVALS = 300
+"""Up to here each trial has its interval: more can't be told apart, and each costs milliseconds."""
+MAX_TIP = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,32 @@ class TrialMark:
     """Whether it measured an earlier trial again."""
     is_random: bool = False
     """Whether it is the random arm's, not the search's."""
+    tip: str = ""
+    """What is read when pointing at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Trials that follow each other, as one: tenth percentile, median and ninetieth percentile of those measured. None
+    where none was."""
+
+    start: float
+    end: float
+    low: float | None
+    median: float | None
+    high: float | None
+    shares: tuple[float, ...]
+    """Of each kind of `History.kinds`, the share of the bin's trials that ended so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A small square of the plane with the points in it; `x` and `y` are its middle."""
+
+    x: float
+    y: float
+    count: int
+    has_ranked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +92,20 @@ class History:
     incumbent: tuple[tuple[int, float], ...]
     """Trial and best value once it had ended; starts with the first that could be ranked."""
     baseline: float | None
-    is_fake: bool
     is_more_better: bool = True
+    bins: tuple[Bin, ...] = ()
+    """Where there are too many trials to be told apart: all of them, in order; `marks` are some that matter."""
+    kinds: tuple[str, ...] = ()
+    """How trials ended that gave no measurement; of `bins`."""
+    cells: tuple[Cell, ...] = ()
+    """Of the memory plot, the same."""
+    num_trials: int = 0
+    """How many `bins` or `cells` stand for."""
+
+    @property
+    def last_trial(self) -> float:
+        """The largest number on the axis of trials."""
+        return self.bins[-1].end if self.bins else self.marks[-1].trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +117,7 @@ class ParetoPoint:
     y: float
     is_on_front: bool
     is_best: bool
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +129,8 @@ class ParetoPlot:
     points: tuple[ParetoPoint, ...]
     is_whole: bool
     is_less_x_better: bool
-    is_fake: bool
+    cells: tuple[Cell, ...] = ()
+    """Where there are too many points: those that aren't drawn one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +141,6 @@ class Course:
     search: Arm
     random: Arm | None
     baseline: float | None
-    is_fake: bool
 
 
 def axis_of(metric: str) -> Axis:
@@ -123,19 +171,30 @@ def history(records: Sequence[TrialRecord], answer: Answer) -> History:
     ordered = sorted(shown, key=lambda record: record.trial)
     steps = incumbents(ordered, answer.objective)
     baseline = objective_value(answer.baseline, answer.objective) if answer.baseline else None
+    are_few, have_tips = len(ordered) <= MAX_INTERVALS, len(ordered) <= MAX_MARKS
     return History(
         axis=objective_axis(answer),
-        marks=tuple(_mark(record, answer, scale) for record in ordered),
+        marks=tuple(
+            _mark(
+                record,
+                answer,
+                scale,
+                has_interval=are_few or record.origin in ("final", "baseline"),
+                tip=_tip(record, answer, has_settings=are_few) if have_tips else "",
+            )
+            for record in ordered
+        ),
         incumbent=tuple((step.trial, step.value / scale) for step in steps if step.value is not None),
         baseline=None if baseline is None else baseline / scale,
-        is_fake=answer.is_fake,
         is_more_better=answer.objective.direction == "maximize",
     )
 
 
-def _mark(record: TrialRecord, answer: Answer, scale: float) -> TrialMark:
+def _mark(record: TrialRecord, answer: Answer, scale: float, *, has_interval: bool, tip: str) -> TrialMark:
     value = objective_value(record, answer.objective) if record.outcome.is_measured else None
-    interval = interval_of(record, answer.objective.metric) if value is not None else None
+    is_best = answer.best is not None and record.trial == answer.best.trial
+    has_interval = value is not None and (has_interval or is_best)
+    interval = interval_of(record, answer.objective.metric) if has_interval else None
     memory = value_of(record.measurements, "peak_memory_bytes")
     has_spread = interval is not None and interval.kind != "single"
     return TrialMark(
@@ -146,8 +205,16 @@ def _mark(record: TrialRecord, answer: Answer, scale: float) -> TrialMark:
         high=interval.high / scale if interval and has_spread else None,
         memory_gib=None if memory is None else memory / GIB,
         is_ranked=is_rankable(record, answer.objective),
-        is_best=answer.best is not None and record.trial == answer.best.trial,
+        is_best=is_best,
         bound=record.stopped.bound / scale if record.stopped is not None else None,
         is_final=record.origin == "final",
         is_random=record.origin == "random",
+        tip=tip,
     )
+
+
+def _tip(record: TrialRecord, answer: Answer, *, has_settings: bool) -> str:
+    value = objective_value(record, answer.objective) if record.outcome.is_measured else None
+    result = record.outcome.value.replace("_", " ") if value is None else show_metric(answer.objective.metric, value)
+    settings = (f"{name}={show_value(setting)}" for name, setting in record.parameters.items())
+    return shorten(f"trial {record.trial}: {'; '.join([result, *(settings if has_settings else ())])}", MAX_TIP)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from vbench.report.plot_theme import FONT, Theme
-from vbench.report.text import FAKE_MARK
+from vbench.report.plot_data import Cell
+from vbench.report.plot_theme import Theme
+from vbench.report.svg import LINK_SEPARATOR
+from vbench.report.text import printable
 from vbench.units import format_number
 
 WIDTH_IN = 8.6
@@ -32,6 +32,34 @@ def draw_bounds(
         )  # fmt: skip
 
 
+def draw_best(axes: Axes, x: float, y: float, theme: Theme, label: str) -> None:
+    """A ring around the best."""
+    axes.scatter([x], [y], s=110, facecolor="none", edgecolor=theme.best, linewidth=1.8, zorder=4, label=label)
+
+
+def draw_cells(axes: Axes, cells: Sequence[Cell], theme: Theme) -> None:
+    """Squares for many points each, the stronger the more; grey where none of them was ranked."""
+    shades = (
+        (1, 1, "1 trial", 0.25),
+        (2, 9, "2 to 9", 0.45),
+        (10, 99, "10 to 99", 0.7),
+        (100, 10**9, "100 or more", 1),
+    )
+    for has_ranked, colour in ((False, theme.muted), (True, theme.accent)):
+        for least, most, label, alpha in shades:
+            found = [cell for cell in cells if least <= cell.count <= most and cell.has_ranked is has_ranked]
+            if found:
+                axes.scatter(
+                    [cell.x for cell in found], [cell.y for cell in found], s=28, marker="s", zorder=2, linewidth=0,
+                    color=colour, alpha=alpha, label=label if has_ranked else None,
+                )  # fmt: skip
+
+
+def link_to(trial: int, tip: str = "") -> str:
+    """For an artist's `urls`: in the page the mark leads to the trial's row and shows `tip` when pointed at."""
+    return f"#trial-{trial}{LINK_SEPARATOR}{safe(tip)}"
+
+
 def widen(axes: Axes) -> None:
     """Show a tenth of the values' size at least: differences of a thousandth must not fill the plot."""
     low, high = axes.get_ylim()
@@ -41,14 +69,12 @@ def widen(axes: Axes) -> None:
         axes.set_ylim(middle - least / 2, middle + least / 2)
 
 
-def legend(figure: Figure, axes: Axes, theme: Theme, *, is_fake: bool) -> None:
-    """Above the plot; with the mark of the fake engine where it ran."""
+def legend(figure: Figure, axes: Axes, theme: Theme) -> None:
+    """Above the plot. The mark of what isn't a plain measurement is the drawing pipeline's: every plot gets it."""
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         columns = 6 if len(handles) <= 6 else 4
         figure.legend(loc="outside upper left", ncols=columns, fontsize=8, labelcolor=theme.muted, handlelength=1.4)
-    if is_fake:
-        axes.set_title(FAKE_MARK, loc="right", color=theme.best, fontweight="bold")
 
 
 def numbers() -> FuncFormatter:
@@ -56,12 +82,7 @@ def numbers() -> FuncFormatter:
     return FuncFormatter(lambda value, _: format_number(value, 4) if value else "0")
 
 
-@cache
-def _drawable() -> frozenset[int]:
-    """Code points that the font has: for others matplotlib warns and draws a box."""
-    return frozenset(font_manager.get_font(font_manager.findfont(FONT)).get_charmap())
-
-
 def safe(text: str) -> str:
-    """Foreign text as a label: what the font lacks becomes ▯."""
-    return "".join(char if ord(char) in _drawable() else "▯" for char in text)
+    """Foreign text as a label: as it is, but for what can't be shown. What matplotlib's font lacks is left in: the
+    browser draws it, in the PNG it is a box."""
+    return printable(text).replace("\n", " ").replace("\t", " ")

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from vbench.analysis.search_work import Arm
 from vbench.report.plot_data import Course, ParetoPlot, axis_of, scale_of_metric
-from vbench.report.plot_parts import WIDTH_IN, legend, numbers, safe, widen
+from vbench.report.plot_parts import WIDTH_IN, draw_best, draw_cells, legend, link_to, numbers, safe, widen
 from vbench.report.plot_theme import Theme
+from vbench.units import format_number
 
 
 def draw_course(course: Course, theme: Theme) -> Figure:
@@ -31,7 +32,7 @@ def draw_course(course: Course, theme: Theme) -> Figure:
     axes.yaxis.set_major_formatter(numbers())
     axes.set_xlim(left=0)
     widen(axes)
-    legend(figure, axes, theme, is_fake=course.is_fake)
+    legend(figure, axes, theme)
     return figure
 
 
@@ -52,11 +53,14 @@ def _draw_arm(
     ends = [*xs, max(arm.engine_s / divisor, xs[-1])]
     axes.step(ends, [*ys, ys[-1]], where="post", color=colour, linewidth=1.5, linestyle=style, label=label)
     for is_borrowed, face in ((False, colour), (True, "none")):
-        shown = [(x, y) for x, y, one in zip(xs, ys, arm.points, strict=True) if one.is_borrowed is is_borrowed]
+        shown = [
+            (x, y, one.trial) for x, y, one in zip(xs, ys, arm.points, strict=True) if one.is_borrowed is is_borrowed
+        ]
         if shown:
             axes.scatter(
-                [x for x, _ in shown], [y for _, y in shown], s=26, facecolor=face, edgecolor=colour, linewidth=1.1,
-                zorder=3, label=f"{label}, borrowed" if is_borrowed else None,
+                [x for x, _, _ in shown], [y for _, y, _ in shown], s=26, facecolor=face, edgecolor=colour,
+                linewidth=1.1, zorder=3, label=f"{label}, borrowed" if is_borrowed else None,
+                urls=[link_to(trial, f"trial {trial}: {format_number(y)}") for _, y, trial in shown],
             )  # fmt: skip
 
 
@@ -69,19 +73,18 @@ def draw_pareto(data: ParetoPlot, theme: Theme) -> Figure:
         # Steps: between two trials of the front nothing was measured, so that what is had is the nearer one's.
         where: Literal["post", "pre"] = "post" if data.is_less_x_better else "pre"
         axes.step(*zip(*front, strict=True), where=where, color=theme.accent, linewidth=1.2, alpha=0.6, zorder=2)
+    draw_cells(axes, data.cells, theme)
     for is_on_front, label, face in ((True, "on the front", theme.accent), (False, "beaten by another", "none")):
         shown = [point for point in data.points if point.is_on_front is is_on_front]
         if shown:
             axes.scatter(
                 [point.x for point in shown], [point.y for point in shown], s=28, facecolor=face,
                 edgecolor=theme.accent if is_on_front else theme.muted, linewidth=1.1, label=label, zorder=3,
+                urls=[link_to(point.trial, point.tip) for point in shown],
             )  # fmt: skip
     for point in data.points:
         if point.is_best:
-            axes.scatter(
-                [point.x], [point.y], s=110, facecolor="none", edgecolor=theme.best, linewidth=1.8, zorder=4,
-                label=f"best by the first: trial {point.trial}",
-            )  # fmt: skip
+            draw_best(axes, point.x, point.y, theme, f"best by the first: trial {point.trial}")
     axes.grid(visible=True, axis="both")
     axes.set_xlabel(safe(data.x_axis.title()))
     axes.set_ylabel(safe(data.y_axis.title()))
@@ -89,5 +92,5 @@ def draw_pareto(data: ParetoPlot, theme: Theme) -> Figure:
     axes.yaxis.set_major_formatter(numbers())
     axes.margins(x=0.06, y=0.12)
     widen(axes)
-    legend(figure, axes, theme, is_fake=data.is_fake)
+    legend(figure, axes, theme)
     return figure

@@ -14,6 +14,7 @@ from vbench.analysis.remeasure import finals_of, standing
 from vbench.records.record import Quality, TrialRecord
 from vbench.report import plots_search
 from vbench.report.blocks import Grid, Heading, Plot, Prose, Section, blocks_of
+from vbench.report.plot_bins import thin_pareto
 from vbench.report.plot_data import Axis, ParetoPlot, ParetoPoint, objective_axis, scale_of
 from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
@@ -164,7 +165,7 @@ def _plot(records: Sequence[TrialRecord], checked: Sequence[TrialRecord], answer
         return None
     return ParetoPlot(
         x_axis=Axis(label="NLL increase", unit="%"), y_axis=objective_axis(answer), points=points, is_whole=True,
-        is_less_x_better=True, is_fake=answer.is_fake,
+        is_less_x_better=True,
     )  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def answers_section(subject: Subject) -> Section | None:
     plot = None
     if found.plot:
         title, caption, alt = found.plot_words
-        draw = partial(plots_search.draw_pareto, found.plot)
+        draw = partial(plots_search.draw_pareto, thin_pareto(found.plot))
         plot = Plot(name="quality", title=title, caption=caption, alt=alt, draw=draw)
     blocks = blocks_of(
         [Prose(sentence) for sentence in found.sentences],

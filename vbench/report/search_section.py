@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from vbench.analysis.answer import FAKE_ENGINE
 from vbench.analysis.ranking import baseline_of, objective_value
 from vbench.analysis.search_work import (
     Arm,
@@ -168,13 +167,11 @@ def _course(search: Arm, random: Arm | None, records: Sequence[TrialRecord], obj
         return None
     baseline = baseline_of(records)
     first = None if baseline is None else next(one for one in records if one.trial == baseline.trial)
-    is_fake = any(FAKE_ENGINE in (record.engine.name, record.config.get("engine")) for record in records)
     return Course(
         objective=objective,
         search=search,
         random=random,
         baseline=objective_value(first, objective) if first is not None else None,
-        is_fake=is_fake,
     )
 
 

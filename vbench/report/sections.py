@@ -7,7 +7,7 @@ from collections.abc import Callable
 from vbench.report.answer_section import answer_section
 from vbench.report.blocks import Section
 from vbench.report.estimates_section import estimates_section
-from vbench.report.failures_section import failures_section, problems_section, warnings_section
+from vbench.report.failures_section import failures_section, next_section, problems_section, warnings_section
 from vbench.report.gpu_tables import gpus_section
 from vbench.report.history_section import history_section
 from vbench.report.latency_table import latencies_section
@@ -26,6 +26,7 @@ from vbench.report.trust_section import stillness_section
 
 SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     answer_section,
+    next_section,
     problems_section,
     front_section,
     history_section,
@@ -46,7 +47,14 @@ SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     method_section,
 )
 
+_OF_ONE_RUN = (searched_section, stillness_section)
+"""About one run's search and its machine's drift: of several runs in one ranking they would mix what was apart."""
+_EARLY = (answer_section, next_section, problems_section, failures_section)
+_FAILURES_FIRST = (*_EARLY, *(make for make in SECTIONS if make not in _EARLY))
+
 
 def sections_of(subject: Subject) -> tuple[Section, ...]:
-    """Those that have something to say, in order."""
-    return tuple(section for make in SECTIONS if (section := make(subject)) is not None)
+    """Those that have something to say, in order; what failed comes early where nothing could be ranked."""
+    order = SECTIONS if subject.answer.best is not None else _FAILURES_FIRST
+    made = (make for make in order if not (subject.is_merged and make in _OF_ONE_RUN))
+    return tuple(section for make in made if (section := make(subject)) is not None)

@@ -1,13 +1,14 @@
-"""What sections are made from: one run, read and ranked once."""
+"""What sections are made from: one run, or several that are ranked together, read and ranked once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from vbench.analysis.answer import Answer, find_answer
 from vbench.analysis.effects import ParameterEffect, effects
+from vbench.analysis.merged import origin_of
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.report.contents import RunContents
@@ -26,18 +27,58 @@ class Wishes:
     """How long they may run (Kaggle's limit for a competition's notebook)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One of the runs on a page. `add` is what its trials' numbers are raised by, so that no two trials are alike."""
+
+    folder: RunFolder
+    contents: RunContents
+    add: int = 0
+
+    @property
+    def name(self) -> str:
+        """`demo/20261121-172808`."""
+        return f"{self.folder.sweep}/{self.folder.run_id}"
+
+    @property
+    def numbers(self) -> range:
+        """From its first trial's number on the page to its last's; empty where it has none."""
+        trials = [record.trial for record in self.contents.result.records]
+        return range(min(trials) + self.add, max(trials) + self.add + 1) if trials else range(0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A run with what every section needs of it."""
+    """A run with what every section needs of it. Of several runs `contents` has the trials of all."""
 
     folder: RunFolder
     contents: RunContents
     wishes: Wishes = field(default_factory=Wishes)
+    members: tuple[Member, ...] = ()
+    """The runs whose trials these are, as they were read; empty for one run whose trials keep their numbers."""
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether trials of several runs are ranked together."""
+        return len(self.members) > 1
+
+    def source_of(self, trial: int) -> tuple[RunFolder, int]:
+        """The folder of a trial's run and the trial's number there: where its log and its samples are."""
+        own = next((one for one in self.members if trial in one.numbers), None)
+        return (self.folder, trial) if own is None else (own.folder, trial - own.add)
 
     @cached_property
     def records(self) -> Sequence[TrialRecord]:
         """Every record, by trial number."""
         return sorted(self.contents.result.records, key=lambda record: record.trial)
+
+    @cached_property
+    def runs(self) -> Mapping[int, str] | None:
+        """The run of each trial, to stand beside it; None where all are of one run."""
+        if not self.is_merged:
+            return None
+        pairs = ((record.trial, origin_of(record)) for record in self.records)
+        return {trial: origin.run for trial, origin in pairs if origin is not None}
 
     @cached_property
     def answer(self) -> Answer:

@@ -1,4 +1,4 @@
-"""The report's tables, as text cells: effects, failures, warnings, all trials, machine. Shared by HTML and Markdown."""
+"""The report's tables, as text cells: effects, failures, warnings, machine. Shared by HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from vbench.analysis.answer import Answer
 from vbench.analysis.effects import ParameterEffect
 from vbench.analysis.estimates import Compared, EstimateCheck
 from vbench.analysis.ranking import objective_value
-from vbench.analysis.statistics import interval_of
-from vbench.analysis.wording import bound_text, explain_stop
-from vbench.metrics import METRICS, value_of
+from vbench.analysis.wording import bound_text
+from vbench.metrics import METRICS
 from vbench.records.record import TrialRecord
-from vbench.report.text import MISSING, NOT_MEASURED, metric_label, show_bounds, show_metric, show_trials, show_value
+from vbench.report.text import MISSING, NOT_MEASURED, show_metric, show_trials, show_value
 from vbench.spec.types import Objective
-from vbench.units import format_bytes, format_duration
+from vbench.units import format_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +24,23 @@ class Row:
 
     cells: tuple[str, ...]
     mark: str = ""
+    keys: tuple[float | str | None, ...] = ()
+    """What each cell is sorted by and filtered for, exact where the cell is rounded; None: its text. Empty: all by
+    their texts."""
+    anchor: str = ""
+    """The row's own address on the page (`trial-14`): its first cell is then the row's name, and links to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Headings and rows. `numeric` are the columns that are aligned as numbers."""
+    """Headings and rows. `numeric` are the columns that are aligned as numbers; `filters` those with few different
+    values, by which an interactive table can be filtered; `noun` is what its rows are."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     numeric: frozenset[int] = frozenset()
+    filters: frozenset[int] = frozenset()
+    noun: str = "rows"
 
 
 def differences_table(answer: Answer) -> Table:
@@ -86,36 +93,6 @@ def effects_table(effects: Sequence[ParameterEffect], metric: str, best: TrialRe
             )
     columns = ("Parameter", "Value", "Trials", "Stopped", "Failed", "Median", "Best", "In trial")
     return Table(columns=columns, rows=tuple(rows), numeric=frozenset((2, 3, 4, 5, 6, 7)))
-
-
-def trials_table(records: Sequence[TrialRecord], answer: Answer, names: Sequence[str]) -> Table:
-    """Every trial, in order, with its parameters and what it came to."""
-    metric = answer.objective.metric
-    columns = ("Trial", "Outcome", metric_label(metric), "Interval", "Peak memory", "Start-up", "Duration", *names)
-    rows = tuple(_trial_row(record, answer, names) for record in records)
-    return Table(columns=columns, rows=rows, numeric=frozenset((0, 2, 3, 4, 5, 6)))
-
-
-def _trial_row(record: TrialRecord, answer: Answer, names: Sequence[str]) -> Row:
-    metric = answer.objective.metric
-    is_best = answer.best is not None and record.trial == answer.best.trial
-    mark = "best" if is_best else "" if record.outcome.is_measured else "pruned" if record.stopped else "failed"
-    outcome = outcome_text(record)
-    if record.stopped is not None:
-        outcome += f", {explain_stop(record.stopped, answer.objective)}"
-    return Row(
-        cells=(
-            str(record.trial),
-            outcome,
-            value_text(record, answer.objective),
-            show_bounds(metric, interval_of(record, metric) if record.stopped is None else None),
-            show_metric("peak_memory_bytes", value_of(record.measurements, "peak_memory_bytes")),
-            format_duration(value_of(record.measurements, "startup_s")),
-            format_duration(record.duration_s),
-            *(show_value(record.parameters[name]) if name in record.parameters else MISSING for name in names),
-        ),
-        mark=mark,
-    )
 
 
 def value_text(record: TrialRecord, objective: Objective) -> str:

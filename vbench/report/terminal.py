@@ -5,27 +5,23 @@ Foreign text enters as `Text`, never as rich markup, and without control charact
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from vbench.analysis.answer import FAKE_ENGINE, Answer, find_answer
+from vbench.analysis.answer import Answer, find_answer
 from vbench.analysis.failures import group_failures
 from vbench.analysis.pareto import pareto_front
-from vbench.analysis.ranking import objective_value
-from vbench.analysis.remeasure import finals_of
 from vbench.analysis.statistics import interval_of
-from vbench.analysis.wording import explain_stop
-from vbench.metrics import METRICS, value_of
+from vbench.metrics import value_of
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.report import recipes
-from vbench.report.gpu_tables import doubts_of_best, gpu_lines
+from vbench.report.gpu_tables import doubts_of_best
 from vbench.report.pareto_section import front_table, varied
 from vbench.report.quality_section import quality_sentences
 from vbench.report.summary import late_trials, missing_finals, summary_facts, summary_headline
@@ -33,7 +29,6 @@ from vbench.report.tables import differences_table, outcome_text, value_text
 from vbench.report.text import (
     FAKE_MARK,
     MISSING,
-    NOT_MEASURED,
     metric_label,
     printable,
     shorten,
@@ -55,8 +50,15 @@ _STYLES = {
     Outcome.INTERRUPTED: "dim",
 }
 
-_COUNTED = ("warmup", "pass")
-"""Phases of which a trial may have several, counted from 1 as in the live view."""
+
+_WIDTH_FOR_COST = 72
+"""Columns from which the table of trials has room for memory and time; one trial's details have them anyway."""
+_MOST_BOUNDS = 1000
+"""Trials up to which each has its interval: a bootstrap for each of very many takes minutes."""
+_NOT_IN_TURNS = (
+    "The gain is between trials run at different times, not in turns: `vbench compare RUN:baseline RUN:best --again` "
+    "measures both in turns."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +70,58 @@ class TrialsTable:
 
     records: Sequence[TrialRecord]
     objective: Objective
+    mark: str | None = None
+    """What the numbers are, where they aren't a plain measurement (`marks.Mark.text`)."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What rich asks of a renderable."""
-        yield _table(self.records, self.objective, options.max_width)
+        yield _table(self.records, self.objective, options.max_width, self.mark)
 
 
-def trials_table(records: Sequence[TrialRecord], objective: Objective) -> TrialsTable:
+def trials_table(records: Sequence[TrialRecord], objective: Objective, mark: str | None = None) -> TrialsTable:
     """The table of a run's trials, to be printed by a rich console."""
-    return TrialsTable(records, objective)
+    return TrialsTable(records, objective, mark)
 
 
-def _table(records: Sequence[TrialRecord], objective: Objective, width: int) -> Table:
+def _table(records: Sequence[TrialRecord], objective: Objective, width: int, mark: str | None) -> Table:
     answer = find_answer(records, objective)
     names = varied(records)
     headings = [shorten(name.rpartition(".")[2], 24) for name in names]
     is_wide = width >= 84 + sum(min(len(heading), 16) + 2 for heading in headings)
-    title = FAKE_MARK if answer.is_fake else None
+    title = mark or (FAKE_MARK if answer.is_fake else None)
     table = Table(title=title, title_style="bold yellow", box=None, pad_edge=False, header_style="dim")
     if names and not is_wide:
         table.caption = Text("Parameters: " + " · ".join(headings), justify="left", style="dim")
     table.add_column("Trial", justify="right", no_wrap=True)
-    table.add_column("Outcome", overflow="fold", min_width=19)
-    for heading in (metric_label(objective.metric), *(("Interval",) if is_wide else ()), "Peak memory", "Took"):
+    has_cost, has_bounds = width >= _WIDTH_FOR_COST, is_wide and len(records) <= _MOST_BOUNDS
+    table.add_column("Outcome", overflow="fold", min_width=19 if has_cost else 12)
+    cost = ("Peak memory", "Took") if has_cost else ()
+    for heading in (metric_label(objective.metric), *(("Interval",) if has_bounds else ()), *cost):
         table.add_column(heading, justify="right")
     for heading in headings if is_wide or not names else ("Parameters",):
         table.add_column(Text(heading), overflow="fold")
     for record in sorted(records, key=lambda one: one.trial):
         is_best = answer.best is not None and record.trial == answer.best.trial
-        bounds = show_bounds(objective.metric, interval_of(record, objective.metric) if not record.stopped else None)
         cells = [
             f"{record.trial}{' ★' if is_best else '  '}",
             outcome_text(record),
             value_text(record, objective),
-            *([bounds] if is_wide else []),
-            show_metric("peak_memory_bytes", value_of(record.measurements, "peak_memory_bytes")),
-            format_duration(record.duration_s),
+            *([_bounds(record, objective)] if has_bounds else []),
+            *(_cost_cells(record) if has_cost else ()),
             *_settings_cells(record, names, is_wide=is_wide),
         ]
         style = "bold green" if is_best else _STYLES.get(record.outcome, "red")
         table.add_row(*(Text(printable(cell)) for cell in cells), style=style)
     return table
+
+
+def _bounds(record: TrialRecord, objective: Objective) -> str:
+    return show_bounds(objective.metric, interval_of(record, objective.metric) if not record.stopped else None)
+
+
+def _cost_cells(record: TrialRecord) -> tuple[str, str]:
+    peak = show_metric("peak_memory_bytes", value_of(record.measurements, "peak_memory_bytes"))
+    return peak, format_duration(record.duration_s)
 
 
 def _settings_cells(record: TrialRecord, names: list[str], *, is_wide: bool) -> list[str]:
@@ -132,112 +145,62 @@ def pareto_table(records: Sequence[TrialRecord], objectives: Sequence[Objective]
     return table
 
 
-def summary_panel(records: Sequence[TrialRecord], objective: Objective) -> Panel:
-    """The answer in a box: the best trial, its numbers, what it changes, how to run it, and what failed."""
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The end of a sweep: the answer in a box, and the line that starts the best, outside of the box and never broken,
+    so that it can be copied as it stands."""
+
+    panel: Panel
+    command: Text | None
+    """None where nothing is the best."""
+
+
+def summary(records: Sequence[TrialRecord], objective: Objective, mark: str | None = None) -> Summary:
+    """The answer for a terminal: the best trial, its numbers, what it changes, what failed, how to run it; above all
+    the mark of what isn't a plain measurement."""
     answer = find_answer(records, objective)
+    best = answer.best
+    command = None if best is None else Text(printable(recipes.as_serve(best.config)).rstrip("\n"))
+    return Summary(panel=_panel(records, answer, mark), command=command)
+
+
+def summary_panel(records: Sequence[TrialRecord], objective: Objective) -> Panel:
+    """The box alone."""
+    return _panel(records, find_answer(records, objective), None)
+
+
+def _panel(records: Sequence[TrialRecord], answer: Answer, mark: str | None) -> Panel:
+    mark = mark or (FAKE_MARK if answer.is_fake else None)
     parts: list[RenderableType] = [Text(summary_headline(answer), style="bold")]
-    if answer.is_fake:
-        parts.insert(0, Text(FAKE_MARK, style="bold yellow"))
+    if mark:
+        parts.insert(0, Text(printable(mark), style="bold yellow"))
     facts = _grid()
     for fact in summary_facts(answer, records):
         facts.add_row(Text(fact.label, style="dim"), Text(fact.value, style="bold"), Text(fact.note, style="dim"))
     parts += [facts, *(Text(printable(line)) for line in quality_sentences(records, answer))]
     doubts = [*doubts_of_best(records, answer), missing_finals(answer), late_trials(answer), *trust_lines(records)]
     parts += [Text(printable(line), style="yellow") for line in doubts if line]
-    if answer.differences or answer.best:
-        parts += [Text(), *_settings(answer)]
+    if answer.gain is not None and answer.best is not answer.baseline:
+        parts.append(Text(_NOT_IN_TURNS, style="dim"))
+    if answer.best is not None and answer.differences:
+        parts += [Text(), _changes(answer)]
     groups = group_failures(records)
     if groups:
         failures = _grid()
         for group in groups:
-            trials = f"{group.count}× (trials {show_trials(group.trials)})"
+            trials = f"{group.count}× (trial{'s' if group.count > 1 else ''} {show_trials(group.trials)})"
             advice = Text(printable(group.advice))
             failures.add_row(Text(printable(group.failure_class), style="red"), Text(trials, style="dim"), advice)
         parts += [Text(), failures]
-    return Panel(Group(*parts), border_style="yellow" if answer.is_fake else "green" if answer.best else "red")
+    return Panel(Group(*parts), border_style="yellow" if mark else "green" if answer.best else "red")
 
 
-def _settings(answer: Answer) -> list[RenderableType]:
-    if answer.best is None:
-        return []
-    command = Text(printable(recipes.as_serve(answer.best.config)))
-    if not answer.differences:
-        return [command]
+def _changes(answer: Answer) -> Table:
     changes = _grid()
     for row in differences_table(answer).rows:
-        name, best, baseline = (Text(printable(cell)) for cell in row.cells)
-        changes.add_row(name, best, Text(f"was {baseline.plain}", style="dim"))
-    return [changes, Text(), command]
-
-
-def trial_details(record: TrialRecord, objective: Objective | None = None, again: TrialRecord | None = None) -> Group:
-    """All that is stored of one trial but its requests: settings, every metric, passes, phases, failure, warnings.
-
-    Of a sweep, `objective` is what tells why a trial was stopped early, and `again` the same trial as
-    `analysis.ranking.remeasured` has it.
-    """
-    heading = Text(f"Trial {record.trial}: {printable(outcome_text(record))}", style="bold")
-    parts: list[RenderableType] = [heading]
-    if FAKE_ENGINE in (record.engine.name, record.config.get("engine")):
-        parts.append(Text(FAKE_MARK, style="bold yellow"))
-    if record.failure is not None:
-        parts += [Text(printable(record.failure.evidence), style="red"), Text(printable(record.failure.advice))]
-    if record.stopped is not None and objective is not None:
-        parts.append(Text(explain_stop(record.stopped, objective)))
-    if again is not None and objective is not None and finals_of(again):
-        value = show_metric(objective.metric, objective_value(again, objective))
-        parts.append(Text(f"measured again in trials {show_trials(finals_of(again))}: {value}, which is what counts"))
-    parts += [Text(printable(warning), style="yellow") for warning in record.warnings]
-    if record.spoiled is not None:
-        parts.append(Text(printable(f"run twice; of the attempt that was set aside: {'; '.join(record.spoiled.why)}")))
-    passes = {
-        f"{one.kind} pass {one.index + 1}": f"{format_duration(one.duration_s)}, "
-        f"{sum(one.requests.output_tokens):,} tokens"
-        for one in record.passes
-    }
-    phases = {
-        f"{one.name} {one.index + 1}" if one.name in _COUNTED else one.name: (
-            f"{format_duration(one.end_s - one.start_s)}, "
-            f"peak {show_metric('peak_memory_bytes', one.peak_memory_bytes)}"
-        )
-        for one in record.phases
-    }
-    facts = {"engine": record.engine.name, "version": record.engine.version, **record.engine.facts}
-    sections: tuple[tuple[str, Mapping[str, Any]], ...] = (
-        ("Settings", record.config),
-        ("Measurements", _measurements(record)),
-        ("Passes", passes),
-        ("Phases", phases),
-        ("GPUs", gpu_lines(record)),
-        ("Engine", facts),
-        ("Hardware", record.hardware),
-        ("Environment", record.environment),
-    )
-    for title, rows in sections:
-        if rows:
-            grid = _grid()
-            for name, value in rows.items():
-                grid.add_row(Text(printable(f"  {name}"), style="dim"), Text(show_value(value)))
-            parts += [Text(f"\n{title}", style="bold"), grid]
-    return Group(*parts)
-
-
-def _measurements(record: TrialRecord) -> dict[str, str]:
-    """One line a metric, distributions on one; at the end the names of what wasn't measured."""
-    lines: dict[str, str] = {}
-    missing: list[str] = []
-    for metric in METRICS:
-        names = [f"{part}_{metric.name}" for part in ("mean", "p50", "p95", "p99")]
-        names = names if metric.is_distribution else [metric.name]
-        values = [(name, value) for name in names if (value := value_of(record.measurements, name)) is not None]
-        if not values:
-            missing.append(metric.label)
-        elif metric.is_distribution:
-            shown = (f"{name.partition('_')[0]} {show_metric(name, value)}" for name, value in values)
-            lines[metric.label] = ", ".join(shown)
-        else:
-            lines[metric.label] = show_metric(*values[0])
-    return {**lines, NOT_MEASURED: ", ".join(missing)} if missing else lines
+        name, best, baseline = (printable(cell) for cell in row.cells)
+        changes.add_row(Text(shorten(name, 40), no_wrap=True), Text.assemble(best, (f"  was {baseline}", "dim")))
+    return changes
 
 
 def _grid() -> Table:

@@ -55,6 +55,7 @@ class Agenda:
         standing = self.history.standing
         standing.has_random_arm = not self._is_arm_done
         standing.finals_expected = self._most_finals
+        standing.reference_every = self.reference.every
         standing.limit_s = lambda: budget.left().wall_s()
 
     @property

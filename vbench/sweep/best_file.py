@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vbench.analysis.ranking import gain_over_baseline, objective_value
 from vbench.analysis.remeasure import finals_of
@@ -23,6 +24,9 @@ from vbench.spec.config import displayed_path
 from vbench.spec.quality_section import quality_bounds
 from vbench.spec.types import SweepSpec
 from vbench.units import format_bytes
+
+if TYPE_CHECKING:
+    from vbench.report.recipe_parts import Provenance
 
 _DEFAULT_RESULTS = "results"
 _WRITTEN = "Written "
@@ -95,9 +99,11 @@ def _head(run: RunFolder, spec: SweepSpec, best: TrialRecord | None, status: str
 
 
 def _body(run: RunFolder, spec: SweepSpec, best: TrialRecord, baseline: TrialRecord | None) -> Iterator[str]:
-    from vbench.report import recipes
+    from vbench.report.recipes import as_serve
+    from vbench.report.recipes_python import as_python
     from vbench.report.text import escape_markdown, fence_markdown, show_value
 
+    origin = _origin(run, best)
     yield "| | |"
     yield "|---|---|"
     for label, value in _facts(run, spec, best, baseline):
@@ -108,13 +114,24 @@ def _body(run: RunFolder, spec: SweepSpec, best: TrialRecord, baseline: TrialRec
         for name, value in best.parameters.items():
             yield f"| {escape_markdown(name)} | {escape_markdown(show_value(value))} |"
         yield ""
-    yield from ("## As a server", "", fence_markdown(recipes.as_serve(best.config), "sh"), "")
-    yield from ("## In Python", "", fence_markdown(recipes.as_python(best.config), "python"), "")
+    yield from ("## As a server", "", fence_markdown(as_serve(best.config, origin), "sh"), "")
+    yield from ("## In Python", "", fence_markdown(as_python(best.config, origin), "python"), "")
     if best.warnings:
         yield from ("## Mind", "", *(f"- {escape_markdown(warning)}" for warning in best.warnings), "")
     hidden = [name for name, value in (best.config.get("environment") or {}).items() if value == HIDDEN]
     if hidden:
         yield from (f"Set beside it, and not shown: {escape_markdown(', '.join(hidden))}.", "")
+
+
+def _origin(run: RunFolder, best: TrialRecord) -> Provenance:
+    """Without comments: the table above has all of that."""
+    from vbench.report.recipe_parts import Provenance
+
+    try:
+        distribution = str(read_json(run.machine_json).get("engine_distribution") or "vllm")
+    except StoreError:
+        distribution = "vllm"
+    return Provenance(output_tokens=best.prompt_set.output_tokens, distribution=distribution)
 
 
 def _facts(

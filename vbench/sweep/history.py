@@ -64,6 +64,8 @@ class History:
         standing = self.standing
         standing.num_records += 1
         standing.outcomes[record.outcome] += 1
+        if record.failure is not None:
+            standing.failures[record.failure.failure_class] += 1
         self.references.add(record)
         if not is_started(record):
             self.num_refused_in_row += 1

@@ -200,18 +200,14 @@ class Session:
 
     def _info(self) -> RunInfo:
         return RunInfo(
-            spec=self.spec,
-            run=self.run,
-            standing=self.history.standing,
-            num_earlier=self.history.standing.num_records,
-            is_complete=self.is_complete,
-            best=self.history.best,
-            hardware=self.prepared.hardware,
+            spec=self.spec, run=self.run, standing=self.history.standing,
+            num_earlier=self.history.standing.num_records, is_complete=self.is_complete, best=self.history.best,
+            hardware=self.prepared.hardware, memory_bytes=self.prepared.target.memory_bytes,
             engine=f"{self.spec.engine} {self.prepared.interpreter.engine_version}",
             num_prompts=self.prepared.prompt_set.num_prompts,
             prompt_sha256=self.prepared.prompt_set.sha256,
             notes=tuple(self.notes),
-        )
+        )  # fmt: skip
 
     def _summary(self) -> RunSummary:
         standing = self.history.standing

@@ -71,6 +71,11 @@ class Target:
         return self.profile.name
 
     @property
+    def memory_bytes(self) -> int:
+        """What a trial can fill: a GPU's bytes as NVML counts them, an emulated card's as CUDA does, or the RAM."""
+        return self.limit_bytes or self.budget.nvml_bytes or self.budget.visible_bytes
+
+    @property
     def is_cpu(self) -> bool:
         """Whether the engine runs on the processor, so that the host's memory is what is measured."""
         return self.machine.kind == "cpu"
