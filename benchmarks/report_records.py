@@ -25,8 +25,7 @@ NUM_REQUESTS = 6
 _START = datetime(2026, 11, 1, 9, 0, 0, tzinfo=UTC)
 _OUTPUT_TOKENS = 128
 _INPUT_TOKENS = [500 + 4 * one for one in range(NUM_REQUESTS)]
-_NUM_FINALISTS = 3
-_NUM_FINALS = 6
+_NUM_FINALISTS, _NUM_FINALS = 3, 6
 _WARNING = "timed passes differ by 6%: something else is running, or it hadn't warmed up"
 
 
@@ -246,5 +245,6 @@ def _estimate(settings: dict[str, Any]) -> dict[str, Any]:
 
 def record_bytes(run: RunFolder) -> dict[str, Any]:
     """How large a run's file and its records are."""
-    sizes = sorted(len(line) for line in run.trials_jsonl.open("rb"))
+    with run.trials_jsonl.open("rb") as file:
+        sizes = sorted(map(len, file))
     return {"file_mib": round(sum(sizes) / MIB, 1), "median_record_bytes": sizes[len(sizes) // 2]}

@@ -21,7 +21,7 @@ _FLOOR = 1e-3  # a logarithmic axis has no zero
 
 def draw(scores: Mapping[str, Sequence[Searched]], shares: Sequence[float], path: Path) -> None:
     """Median regret (and for the default the 90th percentile, too) of each method that has a style, as a PNG."""
-    with mpl.rc_context(style_of(LIGHT, "png")):  # type: ignore[arg-type]
+    with mpl.rc_context(style_of(LIGHT)):  # type: ignore[arg-type]
         figure = Figure(figsize=(8.6, 4.2), layout="constrained")
         axes = figure.subplots()
         for name, (color, line, width) in _STYLES.items():

@@ -41,7 +41,7 @@ def test_a_later_trial_that_is_clearly_ahead_is_the_best() -> None:
     answer = find_answer(records, FASTEST)
     assert (answer.num_remeasured, answer.finals, answer.late) == (2, (), ())
     assert summary_headline(answer) == (
-        "Trial 5 is the best: it came after the finals, clearly ahead of the 2 that were measured again"
+        "Trial 5 is the best: not measured again, but clearly ahead of the 2 that were"
     )
 
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from tests.records.builders import make_failure, make_record
 from vbench.errors import StoreError
 from vbench.outcome import Outcome
+from vbench.records.decode import decode_line
 from vbench.records.record import TrialRecord
-from vbench.records.store import RecordStore, decode_line, encode_line
+from vbench.records.store import RecordStore, encode_line
 
 
 @pytest.fixture

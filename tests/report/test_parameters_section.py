@@ -130,3 +130,15 @@ def test_many_trials_stay_few_dots_with_the_best_among_them() -> None:
         assert panel.num_left_out + len(panel.dots) <= 3000
     words = next(panel for panel in data.panels if panel.title == "w")
     assert (len(words.labels), words.num_columns_left_out) == (16, 24)
+
+
+def test_a_table_of_many_values_has_the_frequent_ones_and_says_how_many_are_not_there() -> None:
+    records = [make_record(trial, 100.0, parameters={"n": trial if trial < 60 else 59}) for trial in range(70)]
+    section = section_of(records)
+    (fold,) = [block for block in section.blocks if isinstance(block, Fold)]
+    (grid,) = [block for block in fold.blocks if isinstance(block, Grid)]
+    assert len(grid.table.rows) == 50
+    assert grid.table.rows[-1].cells[1:3] == ("59", "11")
+    assert [block.text for block in fold.blocks if isinstance(block, Prose)] == [
+        "Values with fewer trials are left out: 10 of n."
+    ]

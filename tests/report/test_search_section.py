@@ -196,8 +196,7 @@ def test_stopped_trials_are_shown_with_their_reason_and_bound(tmp_path: Path) ->
     subject = subject_of(make_search_run(tmp_path))
     trials = trials_table(subject.records, subject.answer, [])
     row = trials.rows[5]
-    assert row.mark == "pruned"
-    assert row.cells[1:5] == ("stopped early", "search", "≤ 286 tok/s", "–")
+    assert (row.mark, *row.cells[1:5]) == ("pruned", "stopped early", "search", "≤ 286 tok/s", "–")
     assert row.cells[-1] == (
         "stopped 1.3 s into pass 1: at most 286 tok/s, the best then had 371 tok/s (trial 4), error rate 5%"
     )
@@ -234,14 +233,12 @@ def test_the_whole_report_is_one_page_and_the_same_twice(tmp_path: Path) -> None
     first, second = build_report(run, tmp_path / "a"), build_report(run, tmp_path / "b")
     assert first.html.read_bytes() == second.html.read_bytes()
     assert first.markdown.read_bytes() == second.markdown.read_bytes()
-    page = parse(first)
-    assert len(page.alts) == len([path for path in first.plots if path.suffix == ".png"])
+    assert len(parse(first).alts) == len([path for path in first.plots if path.suffix == ".png"])
     assert {"pareto.png", "time.png", "search.png"} <= {path.name for path in first.plots}
     markdown = first.markdown.read_text(encoding="utf-8")
     for heading in ("## What can’t be bettered", "## What the search did", "### Finals", "### Sessions"):
         assert heading in markdown
-    assert markdown.count("](plots/search.png)") == 1
-    assert markdown.count("](plots/pareto.png)") == 1
+    assert [markdown.count(f"](plots/{name}.png)") for name in ("search", "pareto")] == [1, 1]
 
 
 def test_hostile_facts_are_only_text(tmp_path: Path) -> None:

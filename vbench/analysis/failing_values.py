@@ -36,7 +36,7 @@ def failing_values(effects: Sequence[ParameterEffect]) -> list[FailingValue]:
             continue
         num_asked += len(effect.values)
         for one in effect.values:
-            p_value = _tail(one.num_failed, one.num_trials, failed, trials) if one.num_failed else 1.0
+            p_value = _tail(one.num_failed, one.num_trials, failed, trials) if one.num_failed > 1 else 1.0
             found.append(
                 FailingValue(
                     name=effect.name, value=one.value, num_failed=one.num_failed, num_trials=one.num_trials,

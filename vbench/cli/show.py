@@ -61,7 +61,7 @@ def show(
     if is_comparison(folder):
         console.print(f"a comparison: `vbench compare {folder.sweep}/{folder.run_id}` prints what it found")
     else:
-        print_summary(console, contents.result.records, contents.objective, mark_text)
+        print_summary(console, contents.result.records, contents.objective, mark_text, contents.machine)
 
 
 def _show_trial(folder: RunFolder, contents: RunContents, trial: int, log_lines: int, *, as_json: bool) -> None:

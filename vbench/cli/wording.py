@@ -4,15 +4,17 @@ left, and the ending with the next commands."""
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vbench.analysis.wording import bound_text, explain_stop
 from vbench.cli.options import DEFAULT_RESULTS
+from vbench.errors import StoreError
 from vbench.metrics import metric_of, value_of
 from vbench.outcome import Outcome
 from vbench.progress import RunInfo, RunSummary, Standing
 from vbench.records.record import TrialRecord
-from vbench.records.runs import RunFolder
+from vbench.records.runs import RunFolder, read_json
 from vbench.report.text import FAKE_MARK, printable
 from vbench.report.text import show_value as show_setting
 from vbench.spec.config import displayed_path
@@ -168,15 +170,22 @@ def mark_of_run(info: RunInfo) -> str | None:
 
 
 def print_summary(
-    console: Console, records: Sequence[TrialRecord], objective: Objective, mark: str | None = None
+    console: Console, records: Sequence[TrialRecord], objective: Objective, mark: str | None, machine: Mapping[str, Any]
 ) -> None:
-    """The answer in a box, and below it the line to paste, left to the terminal to wrap."""
+    """The answer in a box, and below it the line to paste, left to the terminal to wrap. `machine`: of the run."""
     from vbench.report.terminal import summary
 
-    found = summary(records, objective, mark)
+    found = summary(records, objective, mark, str(machine.get("engine_distribution") or "vllm"))
     console.print(found.panel)
     if found.command is not None:
         console.print(found.command, soft_wrap=True)
+
+
+def _machine_of(run: RunFolder) -> dict[str, Any]:
+    try:
+        return read_json(run.machine_json)
+    except StoreError:
+        return {}
 
 
 def print_ending(console: Console, info: RunInfo, run: RunFolder, summary: RunSummary, status: str) -> None:
@@ -184,7 +193,7 @@ def print_ending(console: Console, info: RunInfo, run: RunFolder, summary: RunSu
     if status == "interrupted":
         return
     if summary.num_trials:
-        print_summary(console, summary.read(), info.spec.objective, mark_of_run(info))
+        print_summary(console, summary.read(), info.spec.objective, mark_of_run(info), _machine_of(run))
     for note in summary.notes:
         console.print(f"note: {note}", highlight=False, markup=False, style="yellow", soft_wrap=True)
     if status in _REASONS:

@@ -1,4 +1,4 @@
-"""What the plots of parameters show, as plain data: importance as bars, slices as panels, pairs as grids of cells."""
+"""What the small multiples of parameters show, as plain data: the objective by value, a panel a parameter."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from vbench.analysis.answer import Answer
 from vbench.analysis.effects import ParameterEffect, ValueEffect
 from vbench.analysis.importance import Importance
-from vbench.analysis.interactions import Pair, level_text
+from vbench.report.dots import Dot, end_of, kept
 from vbench.report.plot_data import Axis, objective_axis, scale_of
 from vbench.report.text import shorten, show_metric, show_value
 
@@ -30,17 +28,6 @@ NUM_BINS = 8
 """On an axis to scale the median is of so many bins at most, of about as many trials each."""
 LOG_FROM = 50
 """An axis is logarithmic where the largest number is so many times the smallest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dot:
-    """A completed trial, in the axis's unit; `tip` is what a pointer shows."""
-
-    x: float
-    y: float
-    trial: int
-    tip: str
-    is_best: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,28 +70,6 @@ class EffectPanels:
     """Whether the dots are few enough to lead to their rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareBar:
-    """A parameter's share of the variation, in percent, with its standard error."""
-
-    name: str
-    share: float
-    error: float
-    is_clear: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellMap:
-    """A pair. `cells` are rows of (text, shade from 0 to 1 or None where nothing was measured, was it tried)."""
-
-    first: str
-    second: str
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    cells: tuple[tuple[tuple[str, float | None, bool], ...], ...]
-    title: str
-
-
 def effect_panels(effects: Sequence[ParameterEffect], answer: Answer, found: Importance) -> EffectPanels:
     """The panels, the most important parameter first where that is known."""
     shares = {share.name: share for share in found.shares}
@@ -140,14 +105,14 @@ def _panel(effect: ParameterEffect, answer: Answer, note: str, most: int) -> Pan
     dots = _dots(effect.name, values, places, answer, most, is_scaled=is_scaled)
     return Panel(
         # Of a dotted name the end tells it apart: `speculative_config.ngram.num_speculative_tokens`.
-        title=_end_of(effect.name, 34),
+        title=end_of(effect.name, 34),
         note=note,
         labels=() if is_scaled else tuple(_label(one, len(values), answer) for one in values),
         is_log=is_scaled and min(places) > 0 and max(places) / min(places) >= LOG_FROM,
         dots=dots,
         middles=tuple(_binned_middles(values, scale) if is_scaled else _middles(values, scale)),
         bounds=tuple(_bounds(values, places, scale, most, is_scaled=is_scaled)),
-        failed=tuple(place for place, one in zip(places, values, strict=True) if one.num_failed) if is_scaled else (),
+        failed=_failed(values, places, most) if is_scaled else (),
         num_left_out=count - len(dots),
         num_columns_left_out=left_out,
     )
@@ -169,22 +134,6 @@ def _dots(
         tip = shorten(f"trial {trial}: {show_metric(metric, result)}, {name}={show_value(values[column].value)}", 160)
         found.append(Dot(x=x, y=result / scale, trial=trial, tip=tip, is_best=trial == best))
     return tuple(found)
-
-
-def kept(values: Sequence[float], trials: Sequence[int], most: int, best: int | None) -> list[int]:
-    """Places of about `most` of the trials, evenly from the lowest value to the highest; both ends, and the best trial,
-    among them."""
-    if len(values) <= most:
-        return list(range(len(values)))
-    numbers = np.asarray(trials)
-    order = np.lexsort((numbers, np.asarray(values)))
-    chosen = order[np.linspace(0, len(order) - 1, most).round().astype(np.intp)]
-    return sorted({*chosen.tolist(), *np.flatnonzero(numbers == best).tolist()})
-
-
-def _end_of(name: str, limit: int) -> str:
-    text = shorten(name, 200)
-    return text if len(text) <= limit else "…" + text[1 - limit :]
 
 
 def _offset(index: int) -> float:
@@ -233,6 +182,11 @@ def _middle(start: float, end: float, ys: list[float]) -> Middle:
     return Middle(start=start, end=end, median=statistics.median(ys), low=low, high=high)
 
 
+def _failed(values: Sequence[ValueEffect], places: Sequence[float], most: int) -> tuple[float, ...]:
+    found = [place for place, one in zip(places, values, strict=True) if one.num_failed]
+    return tuple(found[:: max(1, -(-len(found) // most))])
+
+
 def _bounds(
     values: Sequence[ValueEffect], places: Sequence[float], scale: float, most: int, *, is_scaled: bool
 ) -> list[tuple[float, float]]:
@@ -243,48 +197,3 @@ def _bounds(
     ]
     step = max(1, -(-len(found) // most))
     return found[::step]
-
-
-def share_bars(found: Importance) -> tuple[ShareBar, ...]:
-    """The largest `MAX_PANELS`."""
-    return tuple(
-        ShareBar(name=_end_of(one.name, 48), share=100 * one.share, error=100 * one.error, is_clear=one.is_clear)
-        for one in found.shares[:MAX_PANELS]
-    )
-
-
-def cell_map(pair: Pair, answer: Answer) -> CellMap:
-    """The pair as a grid; the shade goes from the lowest median of its cells to the highest."""
-    medians = [cell.median for row in pair.cells for cell in row if cell.median is not None]
-    low, high = min(medians, default=0.0), max(medians, default=0.0)
-    cells = tuple(
-        tuple(
-            (
-                _cell_text(cell.median, cell.num_measured, cell.num_failed, cell.num_pruned, answer),
-                None if cell.median is None else (cell.median - low) / (high - low) if high > low else 0.5,
-                cell.is_tried,
-            )
-            for cell in row
-        )
-        for row in pair.cells
-    )
-    names = _end_of(pair.first.name, 40), _end_of(pair.second.name, 40)
-    return CellMap(
-        first=names[0],
-        second=names[1],
-        rows=tuple(shorten(level_text(pair.first, level, show_value), 16) for level in range(len(pair.first.levels))),
-        columns=tuple(
-            shorten(level_text(pair.second, level, show_value), 12) for level in range(len(pair.second.levels))
-        ),
-        cells=cells,
-        title="more than each alone" if pair.is_clear else "no more than each alone, as far as can be told",
-    )
-
-
-def _cell_text(median: float | None, measured: int, failed: int, pruned: int, answer: Answer) -> str:
-    axis_scale = scale_of(answer)
-    lines = [f"{median / axis_scale:,.4g}" if median is not None else ""]
-    counts = [f"n {measured}" if measured else "", f"{failed} failed" if failed else ""]
-    counts.append(f"{pruned} stopped" if pruned else "")
-    lines += [one for one in counts if one]
-    return "\n".join(one for one in lines if one)

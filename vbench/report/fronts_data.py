@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vbench.analysis.answer import Answer
 from vbench.analysis.fronts import Cost, Front, FrontPoint
-from vbench.report.effect_panels import Dot, kept
+from vbench.report.dots import Dot, kept
 from vbench.report.plot_data import objective_axis, scale_of
 from vbench.report.text import MISSING, shorten, show_metric, show_share
 from vbench.units import GIB, format_bytes, format_number

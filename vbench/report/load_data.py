@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vbench.analysis.answer import Answer
 from vbench.analysis.concurrency import LoadLine, LoadPoint, LoadStudy, LoadTrial
-from vbench.report.effect_panels import Dot, kept
+from vbench.report.dots import Dot, kept
 from vbench.report.plot_data import objective_axis, scale_of
 from vbench.report.text import shorten, show_metric
 

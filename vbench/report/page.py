@@ -31,11 +31,6 @@ class Page:
     plots: tuple[tuple[Mark | None, tuple[Plot, ...]], ...]
     """All that are in `sections`, with the mark that each is to bear."""
 
-    @property
-    def is_fake(self) -> bool:
-        """Whether its numbers come from a formula."""
-        return self.mark is not None and self.mark.word == "fake"
-
 
 def make_page(*subjects: Subject) -> Page:
     """Compute all that is shown: of one subject, or of several as parts of a page, in this order."""

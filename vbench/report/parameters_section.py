@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from vbench.analysis.additive import fit_additive
@@ -13,14 +14,17 @@ from vbench.analysis.importance import LEVEL, Importance, importance
 from vbench.analysis.interactions import Pair, interactions, level_text
 from vbench.report import plots_effects, plots_interactions, tables
 from vbench.report.blocks import Block, Bullets, Fold, Grid, Heading, Plot, Prose, Section, blocks_of
-from vbench.report.effect_panels import MAX_PANELS, cell_map, effect_panels, in_order_of_importance, share_bars
+from vbench.report.effect_panels import MAX_PANELS, effect_panels, in_order_of_importance
 from vbench.report.load_section import load_advice
+from vbench.report.pair_maps import MAX_BARS, cell_map, share_bars
 from vbench.report.plot_data import objective_axis
 from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
 from vbench.report.text import metric_label, show_ratio, show_value
 
 MAX_FAILING = 5
+MAX_VALUES = 50
+"""Of a parameter in the table."""
 
 
 def parameters_section(subject: Subject) -> Section | None:
@@ -33,16 +37,30 @@ def parameters_section(subject: Subject) -> Section | None:
     found = importance(data, fit)
     effects = in_order_of_importance(subject.effects, found)
     pairs = interactions(data, fit, found)
-    table = tables.effects_table(effects, answer.objective.metric, answer.best)
+    table = tables.effects_table([_frequent(one) for one in effects], answer.objective.metric, answer.best)
     blocks = blocks_of(
         _importance(subject, found),
         _slices(subject, effects, found),
         _pairs(subject, pairs),
         _failing(subject),
         Prose(advice, "advice") if (advice := load_advice(subject)) else None,
-        Fold("Every value as a table", (Grid(table, "Parameter effects"),)),
+        Fold("Every value as a table", blocks_of(Grid(table, "Parameter effects"), _left_out(effects))),
     )
     return Section("parameters", "What each parameter did", blocks)
+
+
+def _frequent(effect: ParameterEffect) -> ParameterEffect:
+    """With the values that most trials had, at most `MAX_VALUES`."""
+    values = effect.values
+    if len(values) <= MAX_VALUES:
+        return effect
+    kept = sorted(range(len(values)), key=lambda one: (-values[one].num_trials, one))[:MAX_VALUES]
+    return replace(effect, values=tuple(values[one] for one in sorted(kept)))
+
+
+def _left_out(effects: Sequence[ParameterEffect]) -> Prose | None:
+    more = [f"{len(one.values) - MAX_VALUES:,} of {one.name}" for one in effects if len(one.values) > MAX_VALUES]
+    return Prose(f"Values with fewer trials are left out: {_and(more)}.", "muted") if more else None
 
 
 def _importance(subject: Subject, found: Importance) -> list[Block]:
@@ -60,7 +78,7 @@ def _importance(subject: Subject, found: Importance) -> list[Block]:
     if found.num_trials < found.num_measured:
         how_many = f"an even {how_many} of {found.num_measured:,}"
     alt = "Share of the variation explained: " + ", ".join(
-        f"{one.name} {one.share:.0%}{'' if one.is_clear else ' (could be chance)'}" for one in found.shares[:MAX_PANELS]
+        f"{one.name} {one.share:.0%}{'' if one.is_clear else ' (could be chance)'}" for one in found.shares[:MAX_BARS]
     )
     caption = (
         f"From {how_many}. The settings, taken one by one, predict {found.predicted:.0%} of the variation"

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vbench.report.effect_panels import EffectPanels, Panel, ShareBar
+from vbench.report.effect_panels import EffectPanels, Panel
+from vbench.report.pair_maps import ShareBar
 from vbench.report.plot_parts import WIDTH_IN, draw_bounds, link_to, numbers, safe, widen
 from vbench.report.plot_theme import Theme
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vbench.report.effect_panels import Dot
+from vbench.report.dots import Dot
 from vbench.report.fronts_data import FrontPanel, FrontsPlot
 from vbench.report.plot_parts import WIDTH_IN, link_to, numbers, safe, widen
 from vbench.report.plot_theme import Theme

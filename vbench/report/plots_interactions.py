@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from vbench.report.effect_panels import CellMap
+from vbench.report.pair_maps import CellMap
 from vbench.report.plot_parts import WIDTH_IN, safe
 from vbench.report.plot_theme import Theme
 

@@ -24,7 +24,7 @@ def summary_headline(answer: Answer) -> str:
         if answer.num_remeasured:
             trial, others = answer.best.trial, answer.num_remeasured
             which = f"the {others} that were" if others > 1 else "the one that was"
-            return f"Trial {trial} is the best: it came after the finals, clearly ahead of {which} measured again"
+            return f"Trial {trial} is the best: not measured again, but clearly ahead of {which}"
         return f"Trial {answer.best.trial} is the best of {answer.num_ranked} that could be ranked"
     if answer.num_trials == 0:
         return "Nothing has been tried yet"

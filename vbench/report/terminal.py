@@ -24,6 +24,7 @@ from vbench.report import recipes
 from vbench.report.gpu_tables import doubts_of_best
 from vbench.report.pareto_section import front_table, varied
 from vbench.report.quality_section import quality_sentences
+from vbench.report.recipe_parts import Provenance
 from vbench.report.summary import late_trials, missing_finals, summary_facts, summary_headline
 from vbench.report.tables import differences_table, outcome_text, value_text
 from vbench.report.text import (
@@ -155,12 +156,15 @@ class Summary:
     """None where nothing is the best."""
 
 
-def summary(records: Sequence[TrialRecord], objective: Objective, mark: str | None = None) -> Summary:
+def summary(
+    records: Sequence[TrialRecord], objective: Objective, mark: str | None = None, distribution: str = "vllm"
+) -> Summary:
     """The answer for a terminal: the best trial, its numbers, what it changes, what failed, how to run it; above all
-    the mark of what isn't a plain measurement."""
+    the mark of what isn't a plain measurement. `distribution`: the engine's, as pip names it."""
     answer = find_answer(records, objective)
     best = answer.best
-    command = None if best is None else Text(printable(recipes.as_serve(best.config)).rstrip("\n"))
+    origin = Provenance(distribution=distribution)
+    command = None if best is None else Text(printable(recipes.as_serve(best.config, origin)).rstrip("\n"))
     return Summary(panel=_panel(records, answer, mark), command=command)
 
 
