@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.records.builders import make_run, make_sweep_records
 from tests.report.search_builders import make_search_run
+from tests.report.undrawn import draw_nothing
 from vbench.records.runs import RunFolder
 from vbench.report.build import build_report
 
@@ -69,7 +70,9 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def page(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return build_report(run, tmp_path_factory.mktemp("reports")).html.read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        return build_report(run, tmp_path_factory.mktemp("reports")).html.read_text(encoding="utf-8")
 
 
 def test_the_numbers_on_the_page_are_those_of_the_records(run: RunFolder, page: str) -> None:

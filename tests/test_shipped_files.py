@@ -1,15 +1,20 @@
-"""What ships must work: every sweep file reads, every committed run loads and is reported without a problem."""
+"""What ships must work: every sweep file reads, every committed run loads, and its committed report is what comes of it
+now."""
 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+from pandas.testing import assert_frame_equal
 
 from vbench.analysis.ranking import best
 from vbench.records.runs import RunFolder
@@ -59,14 +64,75 @@ def _best_of(lines: list[dict[str, Any]]) -> int:
     return int(top["trial"])
 
 
-@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda path: path.name)
-def test_a_committed_run_loads_and_its_best_is_the_best_of_the_file(folder: Path, tmp_path: Path) -> None:
-    contents = read_run(RunFolder(folder))
+@pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.parent.name)
+def run(request: pytest.FixtureRequest) -> RunFolder:
+    return RunFolder(request.param)
+
+
+@pytest.fixture(scope="module")
+def rebuilt(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of its report, made now."""
+    return build_report(run, tmp_path_factory.mktemp("reports")).html.parent
+
+
+@pytest.fixture
+def shipped(run: RunFolder) -> Path:
+    """The folder of its report as it is committed."""
+    return ROOT / "reports" / run.sweep
+
+
+def test_a_committed_run_loads_and_its_best_is_the_best_of_the_file(run: RunFolder, rebuilt: Path) -> None:
+    contents = read_run(run)
     assert contents.problems == ()
-    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text(encoding="utf-8").splitlines()]
-    trial = _best_of(lines)
+    trial = _best_of([json.loads(line) for line in run.trials_jsonl.read_text(encoding="utf-8").splitlines()])
     winner = best(contents.result.records, contents.objective)
     assert winner is not None
     assert winner.trial == trial
-    files = build_report(RunFolder(folder), tmp_path)
-    assert f"Trial {trial} is the best" in files.markdown.read_text(encoding="utf-8")
+    assert f"Trial {trial} is the best" in (rebuilt / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_committed_report_has_all_its_files_and_no_other(shipped: Path, rebuilt: Path) -> None:
+    def names(folder: Path) -> set[str]:
+        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".svg"}
+
+    assert names(shipped) == names(rebuilt)  # the pictures as SVG are in the page, and not committed beside it
+    assert not [path for path in shipped.rglob("*") if path.is_file() and not path.stat().st_size]
+
+
+def test_a_committed_report_says_what_one_made_now_says(run: RunFolder, shipped: Path, rebuilt: Path) -> None:
+    again = f"out of date: `vbench report results/{run.sweep}/{run.run_id}`"
+    pages = [(folder / "report.md").read_text(encoding="utf-8") for folder in (shipped, rebuilt)]
+    assert _numbers_aside(pages[0]) == _numbers_aside(pages[1]), again
+    assert _numbers(pages[0]) == pytest.approx(_numbers(pages[1]), rel=0.01), again
+    assert _headings(shipped / "report.html") == _headings(rebuilt / "report.html"), again
+    summaries = [json.loads((folder / "report.json").read_text(encoding="utf-8")) for folder in (shipped, rebuilt)]
+    del summaries[0]["vbench_version"], summaries[1]["vbench_version"]
+    texts = [json.dumps(summary, sort_keys=True) for summary in summaries]
+    assert _numbers_aside(texts[0]) == _numbers_aside(texts[1]), again
+    assert _numbers(texts[0]) == pytest.approx(_numbers(texts[1]), rel=1e-6), again
+
+
+def test_a_committed_reports_tables_hold_what_they_would_hold_now(shipped: Path, rebuilt: Path) -> None:
+    assert_frame_equal(pd.read_csv(shipped / "trials.csv"), pd.read_csv(rebuilt / "trials.csv"), rtol=1e-6)
+    # Parquet's bytes are its writer's business.
+    assert_frame_equal(
+        pd.read_parquet(shipped / "trials.parquet"), pd.read_parquet(rebuilt / "trials.parquet"), rtol=1e-6
+    )
+    facts = [pq.read_schema(folder / "trials.parquet").metadata[b"vbench"] for folder in (shipped, rebuilt)]
+    assert json.loads(facts[0]) == json.loads(facts[1])
+
+
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(one.replace(",", "")) for one in _NUMBER.findall(text)]
+
+
+def _numbers_aside(text: str) -> str:
+    """Another processor may round a sum in another way: its last digits are compared as numbers."""
+    return _NUMBER.sub("0", text)
+
+
+def _headings(page: Path) -> list[str]:
+    return re.findall(r"<h[1-6][^>]*>(.*?)</h[1-6]>", page.read_text(encoding="utf-8"), re.DOTALL)

@@ -70,13 +70,12 @@ class Standing:
         done, planned = self._count()
         return f"{self.phase} {done}/{planned}"
 
-    @property
-    def next_place(self) -> str:
-        """As `place`, with the trial that begins counted."""
+    def next_place(self, running: int = 0) -> str:
+        """As `place`, with the trial that begins counted, and those of the phase that run already."""
         if self.phase == "random":
             return "random arm"
         done, planned = self._count()
-        return f"{self.phase} {min(done + 1, planned)}/{planned}"
+        return f"{self.phase} {min(done + running + 1, planned)}/{planned}"
 
     @property
     def share_done(self) -> float:

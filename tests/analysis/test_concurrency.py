@@ -6,7 +6,8 @@ import pytest
 
 from tests.analysis.factorial_builders import FASTEST
 from tests.records.builders import make_record
-from vbench.analysis.concurrency import LoadStudy, knee, load_of, load_studies
+from vbench.analysis.concurrency import LoadStudy, knee, load_of, load_studies, whole_load
+from vbench.analysis.merged import moved
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.spec.types import Objective
@@ -67,9 +68,9 @@ def test_two_values_have_no_shape() -> None:
 def test_where_all_prompts_run_at_once_there_is_no_knee() -> None:
     rates = {2: 100.0, 8: 200.0, 10: 300.0, 64: 301.0}  # 10 prompts
     found = study_of([at(trial, load, rate, name="max_num_seqs") for trial, (load, rate) in enumerate(rates.items())])
-    assert (found.knee, found.num_prompts) == (None, 10)
+    assert (found.knee, found.whole) == (None, 10)
     replicas = [at(trial, load, rate, name="replicas") for trial, (load, rate) in enumerate(rates.items())]
-    assert (study_of(replicas).knee, study_of(replicas).num_prompts) == (10, None)
+    assert (study_of(replicas).knee, study_of(replicas).whole) == (10, None)
 
 
 def test_one_value_or_none_is_nothing_to_study() -> None:
@@ -100,3 +101,19 @@ def test_a_knee_is_neither_the_first_nor_the_last() -> None:
     assert knee([(1, 100.0), (2, 101.0), (4, 102.0)]) is None
     assert knee([(1, 10.0), (2, 96.0), (4, 100.0)]) == 2
     assert knee([(1, 10.0), (2, 90.0), (4, 100.0)]) is None
+
+
+def test_each_answer_counts_and_replicas_share_the_prompts() -> None:
+    plain = make_record(0, parameters={"max_num_seqs": 4})
+    assert whole_load(plain, "max_num_seqs") == 10
+    four = make_record(0, config={"sampling": {"n": 4}, "replicas": 3})
+    assert whole_load(four, "max_num_seqs") == 16  # four prompts, four answers to each
+    assert whole_load(four, "load.max_concurrency") == 10
+    assert whole_load(four, "replicas") is None
+
+
+def test_trials_of_two_runs_are_not_alike() -> None:
+    here = moved([at(trial, load, rate) for trial, (load, rate) in enumerate(RATES.items())][:2], 0, "a/1")
+    there = moved([at(trial, load, rate / 2) for trial, (load, rate) in enumerate(RATES.items())][2:], 10, "b/2")
+    found = study_of([*here, *there])
+    assert [line.trials for line in found.lines if line.is_alike] == [(0, 1), (12, 13)]

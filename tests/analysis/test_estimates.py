@@ -45,10 +45,9 @@ def planned_peak(config: dict[str, Any] | None = None, **changes: Any) -> TrialR
 def test_a_peak_is_held_against_the_most_that_was_planned() -> None:
     (found,) = check_estimates([planned_peak()])
     assert found.peak.error == pytest.approx(0.2)  # 1,200 planned, 1,000 measured
-    (stopped,) = check_estimates([planned_peak(outcome=Outcome.PRUNED, measurements={})])
-    assert stopped.peak.reported == 1000 * MIB  # as far as it came
-    (crashed,) = check_estimates([planned_peak(outcome=Outcome.CRASHED, measurements={})])
-    assert crashed.peak.reported is None
+    for outcome in (Outcome.PRUNED, Outcome.CRASHED):
+        (early,) = check_estimates([planned_peak(outcome=outcome)])
+        assert early.peak.reported is None  # more might have come
 
 
 def test_a_process_trees_peak_is_not_that_of_one_rank() -> None:

@@ -91,3 +91,11 @@ def test_the_objective_is_no_cost_of_its_own(name: str) -> None:
     found = {one.cost.name: one for one in fronts(records, slowest, CARD)}
     assert (name in found) is (name == "headroom")
     assert found["headroom"].trials == (2, 1, 0)
+
+
+def test_memory_costs_no_memory() -> None:
+    smallest = Objective(metric="peak_memory_bytes", direction="minimize")
+    records = [make_record(0, 100.0, peak_mib=1000), make_record(1, 200.0, peak_mib=2000)]
+    found = [one.cost.name for one in fronts(records, smallest, CARD)]
+    assert "headroom" not in found
+    assert "peak_memory_bytes" not in found

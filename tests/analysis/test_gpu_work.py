@@ -9,6 +9,7 @@ from tests.analysis.gpu_builders import make_gpu_phase, make_gpu_record
 from tests.records.builders import MIB, make_failure, make_record
 from vbench.analysis.gpu_doubts import gpu_doubts
 from vbench.analysis.gpu_work import gpu_works
+from vbench.analysis.remeasure import remeasured
 from vbench.outcome import Outcome
 from vbench.records.record import Phase
 
@@ -35,6 +36,28 @@ def test_each_gpu_has_its_own() -> None:
     record.phases[2].gpus[1]["energy_j"] = 100.0  # type: ignore[index]
 
     assert [(one.gpu, one.energy_j_per_1000_tokens) for one in gpu_works(record)] == [(3, 400.0), (1, 250.0)]
+
+
+def test_energy_of_a_pass_without_a_phase_is_not_known() -> None:
+    record = make_gpu_record(0, [{}, {}])
+    phases = [one for one in record.phases if (one.name, one.index) != ("pass", 1)]
+    (work,) = gpu_works(record.model_copy(update={"phases": phases}))
+    assert work.energy_j_per_1000_tokens is None
+
+
+def test_a_finalist_has_the_energy_of_its_finals() -> None:
+    first = make_gpu_record(0, [{"energy_j": 900.0}, {"energy_j": 900.0}])
+    again = {"origin": "final", "repeat_of": 0}
+    finals = [
+        make_gpu_record(2, [{"energy_j": 400.0}, {"energy_j": 300.0}], **again),
+        make_gpu_record(3, [{"energy_j": 200.0}, {"energy_j": 100.0}], **again),
+    ]
+    (record,) = remeasured([first, *finals])
+    (work,) = gpu_works(record)
+
+    assert work.energy_j_per_1000_tokens == 250.0  # 1,000 J for four passes of 1,000 tokens
+    phases = [(one.index, (one.gpus or [{}])[0]["energy_j"]) for one in record.phases if one.name == "pass"]
+    assert phases == [(0, 400.0), (1, 300.0), (2, 200.0), (3, 100.0)]
 
 
 def test_energy_that_is_known_in_part_is_not_known() -> None:

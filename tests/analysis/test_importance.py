@@ -10,8 +10,9 @@ from tests.analysis.factorial_builders import FASTEST, make_known
 from tests.records.builders import make_record
 from tests.report.search_builders import make_search_records, make_stopped
 from vbench.analysis.additive import MAX_TRIALS, fit_additive
-from vbench.analysis.coded import NOT_SET, coded
+from vbench.analysis.coded import NOT_SET, RUN, coded
 from vbench.analysis.importance import importance
+from vbench.analysis.merged import moved
 from vbench.outcome import Outcome
 from vbench.spec.types import Objective
 
@@ -148,3 +149,21 @@ def test_a_setting_that_does_not_apply_has_no_level() -> None:
 def test_nothing_varied_is_no_fit() -> None:
     assert fit_additive(coded([make_record(0, parameters={"x": 1})], FASTEST)) is None
     assert fit_additive(coded([], FASTEST)) is None
+
+
+def test_one_of_very_many_parameters_can_still_be_clear() -> None:
+    values: dict[str, list[Any]] = {f"p{place}": [1, 2] for place in range(30)}
+    found = importance(coded(make_known(90, values, lambda one: 100.0 * one["p7"]), FASTEST))
+    assert [one.name for one in found.shares if one.is_clear] == ["p7"]
+
+
+def test_what_a_run_did_is_not_put_down_to_a_parameter() -> None:
+    """The second run is half as fast, and tried other values mostly: the parameter itself does nothing."""
+    first = make_known(60, {"x": [1, 1, 1, 2], "y": [0, 1]}, lambda _: 200.0)
+    second = make_known(60, {"x": [1, 2, 2, 2], "y": [0, 1]}, lambda _: 100.0)
+    both = [*moved(first, 0, "a/1"), *moved(second, 100, "b/2")]
+    found = {one.name: one for one in importance(coded(both, FASTEST)).shares}
+    assert found[RUN].is_clear
+    assert not found["x"].is_clear
+    assert found[RUN].share > 3 * found["x"].share
+    assert RUN not in {one.name for one in coded(moved(first, 0, "a/1"), FASTEST).parameters}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +15,20 @@ import pytest
 
 from benchmarks.report_records import write_run
 from tests.report.search_builders import make_search_run
+from vbench.analysis import many
 from vbench.analysis.many import MANY, read_records
 from vbench.analysis.statistics import interval_of, pass_values
 from vbench.analysis.timing import time_split
 from vbench.metrics import metric_names, value_of
 from vbench.records.packed import PackedPhases
+from vbench.records.parts import parts_of
+from vbench.records.plain import KEPT_VALUES
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
-from vbench.records.slim import KEPT_VALUES
 from vbench.records.store import RecordStore
 from vbench.report.blocks import Plot, Section, walk
 from vbench.report.contents import DEFAULT_OBJECTIVE, read_run
+from vbench.report.processes import beside
 from vbench.report.sections import sections_of
 from vbench.report.subject import Subject
 from vbench.spec.types import Objective
@@ -153,6 +159,42 @@ def test_unreadable_lines_and_repeated_trials_are_said_alike(run: RunFolder, tmp
     assert slim.problems == store.read().problems
     assert [one.line for one in slim.problems] == [13, 14, 33]
     assert len(slim.records) == 30
+
+
+def test_other_processes_read_the_same(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = run.trials_jsonl.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "trials.jsonl"
+    path.write_bytes(b"".join([*lines[:40], b"\n", b"{torn\n", lines[3], *lines[40:], b'{"trial":']))
+    monkeypatch.setattr(many, "parts_of", partial(parts_of, size=100_000))
+    assert len(many.parts_of(path)) > 10
+    objectives = (DEFAULT_OBJECTIVE, LATENCY)
+    with beside() as pool:
+        assert pool is not None
+        apart = read_records(RecordStore(path), objectives, many=10, pool=pool)
+    assert apart == read_records(RecordStore(path), objectives, many=10)
+    assert [one.line for one in apart.problems] == [42, 43, COUNT + 4]
+    assert len(apart.records) == COUNT
+
+
+def test_what_a_killed_process_was_to_read_is_read_here(run: RunFolder) -> None:
+    with beside() as pool:
+        assert pool is not None
+        with pytest.raises(BrokenExecutor):
+            pool.submit(os._exit, 1).result()
+        with pytest.raises(BrokenExecutor):
+            pool.submit(os.getpid)
+        found = read_records(RecordStore(run.trials_jsonl), (DEFAULT_OBJECTIVE,), many=10, pool=pool)
+    assert len(found.records) == COUNT
+
+
+@pytest.mark.parametrize("size", [1, 5, 9, 10, 100])
+def test_parts_are_whole_lines_and_all_of_them(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    for text in (b"", b"a", b"a\n", b"12345678\n12345678\n", b"\n\n\nabc\n123456789012345\nx"):
+        path.write_bytes(text)
+        found = parts_of(path, size)
+        assert b"".join(text[start:end] for start, end in found) == text
+        assert all(start == 0 or text[start - 1 : start] == b"\n" for start, _ in found)
 
 
 def test_a_missing_file_has_no_records(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from tests.records.builders import make_record
 from tests.report.search_builders import make_final, make_stopped
-from vbench.analysis.merged import Origin, first_numbers, moved, origin_of
+from vbench.analysis.columns import columns_of
+from vbench.analysis.merged import Origin, as_any_trial, first_numbers, moved, origin_in_run, origin_of
 from vbench.records.record import Quality, TrialRecord
 
 
@@ -37,9 +38,20 @@ def test_every_place_that_names_a_trial_moves() -> None:
     assert stopped.stopped is not None
     assert stopped.stopped.incumbent_trial == 34
     assert origin_of(stopped) == Origin("demo/1", 5)
+    said = ["the reference, trial 0, measured again is 5% slower", "2 trials of 7"]
+    (warned,) = moved([make_record(9, warnings=said)], 30, "demo/1")
+    assert warned.warnings == ["the reference, trial 30, measured again is 5% slower", "2 trials of 7"]
 
 
 def test_a_record_of_one_run_has_no_other_origin() -> None:
     assert origin_of(make_record(3)) is None
     odd = TrialRecord.model_validate({**make_record(3).model_dump(), "run": 7, "trial_in_run": "x"})
     assert origin_of(odd) is None
+
+
+def test_a_baseline_among_anothers_trials_is_still_known_as_one() -> None:
+    one = as_any_trial(make_record(0, origin="baseline"))
+    assert (one.origin, origin_in_run(one)) == ("search", "baseline")
+    assert origin_in_run(make_record(1)) == "search"
+    (origin,) = [column for column in columns_of([one]) if column.name == "origin"]
+    assert origin.value(one) == "baseline"

@@ -6,6 +6,7 @@ import pytest
 
 from tests.records.builders import make_failure, make_record
 from tests.report.search_builders import make_stopped
+from vbench.analysis.merged import moved
 from vbench.analysis.neighbours import Neighbour, by_parameter, neighbours
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
@@ -76,3 +77,34 @@ def test_less_is_better_where_it_is() -> None:
 def test_each_parameters_closest_first() -> None:
     groups = by_parameter(found(record(1, 200, seqs=8), record(2, 300, seqs=4), record(3, 100, eager=False)))
     assert {name: [one.trial for one in group] for name, group in groups.items()} == {"seqs": [2, 1], "eager": [3]}
+
+
+def test_one_that_is_clearly_better_is_neither_clear_nor_level() -> None:
+    (broke,) = found(record(1, 800, seqs=8).model_copy(update={"constraint_violations": {"p95_ttft_s <= 1": 0.5}}))
+    (close,) = found(record(2, 399, seqs=8))
+    assert (broke.is_clear, broke.is_level) == (False, False)
+    assert (close.is_clear, close.is_level) == (False, True)
+
+
+def test_single_values_leave_it_open_whether_there_is_a_difference() -> None:
+    best, other = make_record(0, 400.0, parameters=BEST), make_record(1, 399.0, parameters={**BEST, "seqs": 8})
+    (one,) = neighbours(best, [best, other], FASTEST)
+    assert (one.is_clear, one.is_level) == (False, False)
+
+
+def test_a_baseline_that_overrides_a_fixed_argument_is_no_neighbour() -> None:
+    fixed = {"max_model_len": 4096}
+
+    def at(trial: int, seqs: int, length: int = 4096, **more: Any) -> TrialRecord:
+        config = {**fixed, "max_model_len": length, "seqs": seqs}
+        return make_record(trial, [400.0, 404.0, 396.0], parameters={"seqs": seqs}, config=config, **more)
+
+    searched = [at(1, 16), at(2, 32)]
+    assert neighbours(searched[0], [at(0, 8, 8192, origin="baseline"), *searched], FASTEST)[0].trial == 2
+    alike = neighbours(searched[0], [at(0, 8, origin="baseline"), *searched], FASTEST)
+    assert [one.trial for one in alike] == [0, 2]
+
+
+def test_a_trial_of_another_run_is_no_neighbour() -> None:
+    here, there = moved([record(0, 400), record(1, 200, seqs=8)], 0, "a/1"), moved([record(0, 100, seqs=8)], 10, "b/2")
+    assert [one.trial for one in neighbours(here[0], [*here, *there], FASTEST)] == [1]

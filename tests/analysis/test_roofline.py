@@ -48,6 +48,18 @@ def test_bytes_of_the_fewest_steps_and_of_the_cache() -> None:
     assert place_of(said).bytes_s == pytest.approx((250 * 1200 + cache) / 4)
 
 
+def test_embeddings_are_not_read_and_of_experts_a_part() -> None:
+    cache = 40 * 10 * OUTPUT_KEYS
+    untied = place_of(
+        make_planned(work={**WORK, "num_parameters": 1400})
+    )  # 200 more, of 2 bytes in a model of any width
+    assert untied.bytes_s == pytest.approx((100 * (2400 - 400) + cache) / 4)
+    wide = place_of(make_planned({"dtype": "float32"}, work={**WORK, "num_parameters": 1400}))
+    assert wide.bytes_s == pytest.approx((100 * (2400 - 800) + cache) / 4)
+    experts = place_of(make_planned(work={**WORK, "num_parameters": 4200}))
+    assert experts.bytes_s == pytest.approx((100 * (2400 - 400) * 1200 / 4000 + cache) / 4)
+
+
 def test_speculation_and_cached_prompts_spare_work() -> None:
     plain = place_of(make_planned())
     speculative = make_planned({"speculative_config": {"method": "ngram", "num_speculative_tokens": 4}})
@@ -63,6 +75,13 @@ def test_speculation_and_cached_prompts_spare_work() -> None:
     spared = 2 * 1000 * 250 + 4 * 10 * 10 * PROMPT_KEYS / 2
     assert plain.flops is not None
     assert place_of(cached).flops == pytest.approx(plain.flops - spared / 4)
+
+
+def test_answers_side_by_side_are_decoded_in_the_same_steps() -> None:
+    """Ten requests of 100 tokens: each four samples, or beams, of 25."""
+    found = [place_of(make_planned({"sampling": {name: 4}})).bytes_s for name in ("n", "beam_width")]
+    keys = 4 * sum(range(51, 75))  # 24 tokens of each go through the model, after the prompt
+    assert found == [pytest.approx((25 * 2400 + 40 * 10 * keys) / 4)] * 2
 
 
 def test_gpus_share_the_work_and_a_processors_ranks_its_memory() -> None:

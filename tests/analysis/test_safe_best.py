@@ -86,3 +86,12 @@ def test_a_finalist_before_a_better_first_measurement() -> None:
     found = find_safe(records, FASTEST, FACTS)
     assert found is not None
     assert (found.record.trial, found.is_remeasured) == (0, True)
+
+
+def test_one_that_came_after_the_finals_was_not_remeasured() -> None:
+    finals = [
+        record(10, 305, 5, origin="final", repeat_of=0), record(11, 305, 5, origin="final", repeat_of=1),
+    ]  # fmt: skip
+    found = find_safe([record(0, 300, 5), record(1, 310, 5), *finals, record(12, 900, 5)], FASTEST, FACTS)
+    assert found is not None
+    assert (found.record.trial, found.is_remeasured) == (12, False)

@@ -72,7 +72,7 @@ def test_readers_of_runs_know_a_comparison(small: Vbench) -> None:
     small("sweep", "small.yaml", "--trials", "2", check=0)
     small(*COMPARE, check=0)
     listed = small("list", check=0).stdout
-    assert re.search(r"compare-small/\S+ +finished +4 +4 ", listed)
+    assert re.search(r"compare-small/\S+ +finished +– +4 +4 ", listed)
     assert "vbench compare compare-small/" in small("show", "compare-small", check=0).stdout
     small("show", "compare-small", "1", check=0)
     for command in ("best", "report"):

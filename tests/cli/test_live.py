@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -40,6 +40,10 @@ def ended(kind: str, rate: float, tokens: int = 1000) -> dict[str, Any]:
     """A pass at that rate."""
     requests = {"output_tokens": [tokens // 2, tokens // 2]}
     return {"event": "pass", "kind": kind, "index": 0, "duration_s": tokens / rate, "requests": requests}
+
+
+def so_far(rate: float, seconds: float = 0.5) -> dict[str, Any]:
+    return {"event": "tokens", "count": int(rate * seconds), "elapsed_s": seconds}
 
 
 def memory(used: int, peak: int) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def test_one_trial_is_told_in_full(tmp_path: Path) -> None:
     assert lines[4].startswith("speed ━━")
     assert lines[4].endswith("812 tok/s, ×1.12 the best's (2 passes)")
     assert lines[5].endswith("6.00 GiB · peak 6.25 GiB of 16.00 GiB (39%)")
-    assert lines[6:] == ["best 725 tok/s trial 9: max_num_seqs=32"]
+    assert lines[6:] == ["best 725 tok/s (fake) trial 9: max_num_seqs=32"]
 
 
 def test_what_is_not_known_is_not_said(tmp_path: Path) -> None:
@@ -91,6 +95,56 @@ def test_a_first_rate_stands_alone_and_one_of_a_warm_up_says_so(tmp_path: Path) 
     assert any(line.endswith("500 tok/s in warm-up") for line in shown(state_of(tmp_path, trial, best=725.0)))
     trial.take(ended("timed", 600.0), 101.0)
     assert "speed 600 tok/s (1 pass)" in shown(state_of(tmp_path, trial))
+
+
+def test_a_pass_that_runs_is_told_of_while_its_tokens_come(tmp_path: Path) -> None:
+    trial = trial_of(1, phase("warmup"), so_far(400.0))
+    state = state_of(tmp_path, trial, best=500.0)
+
+    def speed() -> str:
+        line = next(line for line in shown(state, width=120) if line.startswith("speed"))
+        return re.sub("^speed ([━─┃]+ )?", "", line)
+
+    assert speed() == "400 tok/s so far in warm-up"
+    trial.take(ended("warmup", 410.0), 101.0)
+    trial.take(phase("pass"), 101.0)
+    assert speed() == "410 tok/s in warm-up"
+    trial.take(so_far(99.0, 1.0), 101.5)  # of 1,000 that are to come: prompts were read meanwhile
+    assert speed() == "410 tok/s in warm-up"
+    trial.take(so_far(550.0), 101.5)
+    assert speed() == "550 tok/s so far, ×1.10 the best's"
+    trial.take(ended("timed", 600.0), 102.0)
+    trial.take(phase("pass", 1), 102.0)
+    assert speed() == "600 tok/s, ×1.20 the best's (1 pass)"
+    trial.take(so_far(250.0), 102.5)
+    assert speed() == "600 tok/s, ×1.20 the best's (1 pass); this pass 250 tok/s so far"  # "at most" would say less
+    trial.take(phase("quality"), 103.0)
+    trial.take(so_far(100.0), 103.5)
+    assert speed() == "600 tok/s, ×1.20 the best's (1 pass)"
+
+
+def test_a_pass_that_runs_is_told_of_where_several_run(tmp_path: Path) -> None:
+    trials = [trial_of(1, phase("pass"), so_far(250.0)), trial_of(2, phase("pass"), so_far(0.0))]
+    lines = shown(state_of(tmp_path, *trials, best=500.0))
+    assert lines[2].startswith("1 pass 1 2.1s · 250 tok/s so far ×0.50")
+    assert lines[3].startswith("2 pass 1 2.1s the file's own")
+
+
+@pytest.mark.parametrize("width", [20, 45, 59, 79, 99, 159])
+def test_what_is_told_of_a_pass_fits(tmp_path: Path, width: int) -> None:
+    trial = trial_of(1, ended("timed", 600.0), phase("pass", 1), so_far(250.0), memory(6144, 6400))
+    lines = live_lines(state_of(tmp_path, trial, best=500.0), width, 103.0)
+    speed = next(line.plain for line in lines if "speed" in line.plain)
+    assert len(speed) <= max(width, 75)  # cut by who draws, but a bar takes no room from words
+    assert ("━" in speed) == (width >= 79)
+
+
+def test_many_classes_of_failures_are_wrapped(tmp_path: Path) -> None:
+    standing = Standing(planned=30, done=12)
+    standing.outcomes.update({Outcome.CRASHED: 5})
+    standing.failures.update({"kv_cache_too_small": 2, "max_model_len_beyond_model": 2, "gpu_out_of_memory": 1})
+    lines = shown(state_of(tmp_path, trial_of(1), standing=standing), width=61)
+    assert lines[2:4] == ["2 kv_cache_too_small · 2 max_model_len_beyond_model ·", "1 gpu_out_of_memory"]
 
 
 def test_a_slow_pass_says_what_it_can_still_reach(tmp_path: Path) -> None:
@@ -184,9 +238,7 @@ def drawn(listener: LiveListener) -> str:
 
 
 def written(listener: LiveListener) -> str:
-    stream = listener._console.file
-    assert isinstance(stream, io.StringIO)
-    return stream.getvalue()
+    return cast(io.StringIO, listener._console.file).getvalue()
 
 
 def test_events_reach_the_trial_that_they_are_of(listener: LiveListener, tmp_path: Path) -> None:
@@ -200,7 +252,7 @@ def test_events_reach_the_trial_that_they_are_of(listener: LiveListener, tmp_pat
     assert "loading the model" in drawn(listener)
     assert "warming up" in drawn(listener)
     listener.trial_event({"event": "again", "why": "other processes", "trial": 1})
-    assert "trial 1 again: disturbed, as other processes" in written(listener)
+    assert "     1  again: disturbed, as other processes" in written(listener)
     listener.trial_finished(make_record(0, 300.0), make_record(0, 300.0))
     assert "0* 300 tok/s" in written(listener)
     assert "loading the model" not in drawn(listener)

@@ -38,7 +38,7 @@ def test_json_is_the_records_and_then_a_summary(vbench: Vbench) -> None:
         "best_trial": best["trial"],
         "objective": "output_throughput_tok_s",
         "best_value": best["measurements"]["output_throughput_tok_s"],
-        "mark": "fake engine: not a measurement",
+        "mark": "fake",
     }
     assert lines[-1] == summary
     # With nothing left to do there is still an answer, and it is the same.
@@ -125,7 +125,7 @@ def test_a_spent_budget_says_how_to_go_on(vbench: Vbench) -> None:
 
 def test_an_output_that_cannot_show_a_character_ends_nothing(vbench: Vbench) -> None:
     path = vbench.write(SMALL)
-    for words, says in (["sweep", path, "--trials", "1"], "4 prompts ? 8"), (["list"], "small/"), (["show"], "Trial"):
+    for words, says in (["sweep", path, "--trials", "1"], "4 prompts x 8"), (["list"], "small/"), (["show"], "Trial"):
         assert says in vbench(*words, check=0, PYTHONIOENCODING="ascii").stdout
 
 
@@ -199,4 +199,5 @@ def test_a_second_ctrl_c_leaves_the_terminal_sane_too(vbench: Vbench) -> None:
     finally:
         terminal.kill()
     assert terminal.is_cursor_shown
+    assert "\nstopped; what was measured is kept. Go on with: vbench sweep" in terminal.text[-200:]
     assert terminal.after == terminal.before

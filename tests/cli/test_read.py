@@ -166,7 +166,7 @@ def test_best_of_a_run_where_all_failed_is_exit_code_1(vbench: Vbench) -> None:
     vbench("sweep", vbench.write(f"{BASE}engine_args: {{fail: oom}}\n"), check=1)
     done = vbench("best", check=1)
     assert done.stdout == ""
-    assert "none of the 1 trials of small/" in done.stderr
+    assert "the one trial of small/" in done.stderr
     assert "vbench show small/" in done.stderr
 
 

@@ -10,17 +10,16 @@ from typing import Any
 
 import pytest
 import typer
-from markupsafe import Markup
 
 from tests.cli.process import Vbench
 from tests.records.builders import make_record, make_run
+from tests.report.undrawn import draw_nothing
 from vbench.cli import report as command
 from vbench.cli.main import run_command
 from vbench.errors import EXIT_OK, EXIT_STORE, EXIT_USAGE
 from vbench.records.runs import RunFolder
 from vbench.report import build
 from vbench.report.contents import RunContents
-from vbench.report.pictures import Drawn
 from vbench.report.several import subjects_of
 from vbench.report.subject import Subject, Wishes
 
@@ -30,8 +29,7 @@ Report = Callable[..., int]
 @pytest.fixture
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     """The command in an empty folder, without the time that drawing takes."""
-    drawn = Drawn(name="", file_stem="none", svg=Markup("<svg></svg>"), svg_file=b"", png=b"")
-    monkeypatch.setattr(build, "draw_all", lambda found, _: {plot.name: drawn for plot in found})
+    draw_nothing(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return lambda *words: run_command(["report", *map(str, words)], False)
 

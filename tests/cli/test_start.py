@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from tests.cli.process import Vbench
+from vbench.cli import best
+from vbench.cli.main import app, run_command
 
 COMMANDS = ("plan", "sweep", "run", "report", "best", "list", "show", "schema")
 HEAVY = {"torch", "vllm", "pandas", "matplotlib", "optuna", "numpy", "pydantic", "jinja2", "yaml", "psutil"}
@@ -21,6 +25,22 @@ def test_help_is_there_and_fits_80_columns(vbench: Vbench, command: str) -> None
     assert "\x1b" not in done.stdout
     assert "<bool>" not in done.stdout
     assert done.stderr == ""
+
+
+def _examples(command: Callable[..., None]) -> list[str]:
+    return [line for line in inspect.cleandoc(command.__doc__ or "").splitlines() if line.startswith(" ")]
+
+
+def test_examples_keep_their_indent_and_are_not_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    callbacks = {info.name: info.callback for info in app.registered_commands}
+    assert "best" in callbacks
+    for name, command in callbacks.items():
+        assert name is not None
+        assert command is not None
+        assert [line for line in _examples(command) if len(line) > 78] == []
+    run_command(["best", "--help"], False)
+    shown = capsys.readouterr().out.splitlines()
+    assert all(f" {line}" in (one.rstrip() for one in shown) for line in _examples(best.best))
 
 
 def test_help_names_every_command_and_the_exit_codes(vbench: Vbench) -> None:

@@ -12,12 +12,13 @@ import pytest
 from tests.cli.process import BASE, Vbench
 from tests.cli.run_info import info_of
 from tests.records.builders import make_record
-from vbench.cli.listeners import JsonListener
+from vbench.cli.listeners import JsonListener, PlainListener
 from vbench.cli.wording import describe_pass, describe_result
 from vbench.outcome import Outcome
 from vbench.progress import RunSummary, Standing
 from vbench.records.record import Stopped
 from vbench.records.runs import RunFolder
+from vbench.spec.space import Point
 from vbench.spec.types import Objective
 
 NOISY = """\
@@ -83,3 +84,27 @@ def test_json_says_notes_beside_it(tmp_path: Path) -> None:
     facts = json.loads(out.getvalue())
     assert (facts["best_trial"], facts["best_value"], facts["status"]) == (2, 250.0, "gpu_hours")
     assert side.getvalue() == "note: no finals were made\n"
+
+
+def test_lines_of_trials_that_run_side_by_side_say_whose_they_are(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    listener = PlainListener(stream)
+    listener.run_started(info_of(tmp_path, standing=Standing(planned=5, done=1)))
+    point = Point(parameters={"max_num_seqs": 4}, settings={})
+    for number in (1, 2):
+        listener.trial_started(number, point, "search")
+    listener.trial_event({"event": "again", "why": "others", "trial": 2})
+    for number in (2, 1):
+        listener.trial_finished(make_record(number, 100.0), None)
+    listener.trial_started(3, point, "search")
+    listener.trial_finished(make_record(3, 100.0), None)
+    lines = [line.partition("  peak")[0] for line in stream.getvalue().splitlines()[-7:]]
+    assert lines == [
+        "[search 2/5] trial 1  max_num_seqs=4",
+        "[search 3/5] trial 2  max_num_seqs=4",
+        "    trial 2: again: disturbed, as others",
+        "    trial 2: 100 tok/s",
+        "    trial 1: 100 tok/s",
+        "[search 2/5] trial 3  max_num_seqs=4",
+        "    100 tok/s",
+    ]

@@ -16,7 +16,7 @@ import pytest
 from tests.execution.bench import temp_folders
 from vbench.execution import verdict, watch
 from vbench.execution.keeper_client import Exit, Keeper
-from vbench.execution.runner import RawTrial, run_trial
+from vbench.execution.runner import OnEvent, RawTrial, run_trial
 from vbench.execution.stopping import Stopper
 from vbench.outcome import Outcome
 from vbench.records.record import Failure, Pass, Stopped
@@ -89,12 +89,12 @@ def no_temp_folder_is_left() -> Iterator[None]:
 
 def run(
     tmp_path: Path, *writes: bytes, code: int = 0, stays: bool = False, limits: Deadlines = LIMITS,
-    stopper: Stopper | None = None,
+    stopper: Stopper | None = None, on_event: OnEvent = lambda _: None,
 ) -> tuple[RawTrial, Outcome, Failure | None, list[Pass]]:  # fmt: skip
     keeper = cast(Keeper, StubKeeper(list(writes), code, stays=stays))
     raw = run_trial(
         keeper, trial_id=0, how="cold", request={}, deadlines=limits, log=tmp_path / "log", run_uid=RUN_UID,
-        on_event=lambda _: None, stopper=stopper,
+        on_event=on_event, stopper=stopper,
     )  # fmt: skip
     return (raw, *verdict.judge(raw, "", limits, num_prompts=2))
 
@@ -105,6 +105,17 @@ def test_a_sound_conversation_completes(tmp_path: Path) -> None:
     assert (outcome, failure) == (Outcome.COMPLETED, None)
     assert [message["event"] for message in raw.messages] == ["hello", "pass", "done"]
     assert passes[0].requests.output_tokens == [4, 4]
+
+
+def test_tokens_so_far_are_passed_on_and_not_kept(tmp_path: Path) -> None:
+    heard: list[dict[str, Any]] = []
+    told = [line(event="tokens", count=count, elapsed_s=count / 10) for count in (2, 5)]
+
+    raw, outcome, _, _ = run(tmp_path, HELLO, *told, PASS, DONE, on_event=heard.append)
+
+    assert outcome is Outcome.COMPLETED
+    assert [message["event"] for message in raw.messages] == ["hello", "pass", "done"]
+    assert [message["count"] for message in heard if message["event"] == "tokens"] == [2, 5]
 
 
 def test_messages_may_come_in_pieces_and_together(tmp_path: Path) -> None:
@@ -133,6 +144,7 @@ def test_messages_may_come_in_pieces_and_together(tmp_path: Path) -> None:
             id="index that is text",
         ),
         pytest.param(b'{"event": "phase", "t": 3}\n', '{"event": "phase", "t": 3}', id="nameless phase"),
+        pytest.param(b'{"event": "tokens"}\n', '{"event": "tokens"}', id="tokens without a number"),
         pytest.param(b'{"event": "engine", "facts": [1]}\n', '{"event": "engine", "facts": [1]}', id="no facts"),
         pytest.param(b'{"event": "pass", "duration_s": NaN}\n', '{"event": "pass", "duration_s": NaN}', id="NaN"),
         pytest.param(b'{"event": "x", "y": -Infinity}\n', '{"event": "x", "y": -Infinity}', id="infinity"),

@@ -112,7 +112,7 @@ def test_quality_that_was_checked_is_a_cost_with_its_interval(tmp_path: Path) ->
     awq = record(1, 400, config={"quantization": "awq"}, parameters={}, quality=quality)
     awq = awq.model_copy(update={"measurements": {**awq.measurements, "nll_increase": 0.012}})
     section = section_of(tmp_path, [BASELINE, awq])
-    assert "its texts are 1.20% less likely (NLL) (+0.8% to +1.6%)" in texts(under(section, "What it costs"))[0]
+    assert "the NLL of fixed texts is 1.20% higher (95%: +0.80% to +1.60%)" in texts(under(section, "What it costs"))[0]
     (grid,) = [one for one in walk(under(section, "What it costs")) if isinstance(one, Grid)]
     assert ("NLL increase", "+1.20%", "–", "") in [row.cells for row in grid.table.rows]
 
@@ -138,6 +138,36 @@ def test_without_a_measured_baseline_only_its_own_costs(
 def test_nothing_got_worse(tmp_path: Path) -> None:
     said, *_ = texts(under(section_of(tmp_path, [BASELINE, SAFE.model_copy(update=_peak(5000))]), "What it costs"))
     assert said.startswith("Nothing that was measured of both")
+
+
+def test_the_smallest_is_not_called_the_fastest(tmp_path: Path) -> None:
+    memory = {"objective": {"metric": "peak_memory_bytes", "direction": "minimize"}}
+    said = texts(under(section_of(tmp_path, [BASELINE, SAFE], **memory), "How to run it"))[0]
+    assert said.startswith("The best is also the safe choice")
+
+
+def test_gpus_that_a_trial_only_saw_cost_it_nothing(tmp_path: Path) -> None:
+    two: dict[str, Any] = {"hardware": {"gpus": [{"name": "Tesla T4"}] * 2, "profile": "kaggle-2xt4"}}
+    base = record(0, 200, origin="baseline", **two)
+    same, both = record(1, 400, **two), record(1, 400, config={"tensor_parallel_size": 2}, parameters={}, **two)
+    costs = [
+        texts(under(section_of(tmp_path / n, [base, one]), "What it costs"))[0] for n, one in (("a", same), ("b", both))
+    ]
+    assert "GPUs" not in costs[0]
+    assert "2 GPUs instead of 1" in costs[1]
+
+
+def test_starts_of_two_kinds_are_not_compared(tmp_path: Path) -> None:
+    def started(trial: int, rate: float, how: str, seconds: float, **more: Any) -> TrialRecord:
+        one = record(trial, rate, environment={"worker_start": how}, **more)
+        return one.model_copy(update={"measurements": {**one.measurements, "startup_s": seconds}})
+
+    base = started(0, 200, "fork", 2.0, origin="baseline")
+    said = [
+        texts(under(section_of(tmp_path / how, [base, started(1, 400, how, 20.0)]), "What it costs"))[0]
+        for how in ("cold", "fork")
+    ]
+    assert ["longer start-up" in one for one in said] == [False, True]
 
 
 def _peak(mib: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tests.report.section_builders import blocks_in, make_subject, plots_of, row
 from vbench.analysis.estimates import Compared
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
-from vbench.report.blocks import Fold, Plot
+from vbench.report.blocks import Fold, Grid, Plot
 from vbench.report.estimates_section import MAX_ROWS, estimates_section, pairs
 
 PLANNED = {"verdict": "fits", "per_gpu": {"weights_bytes": 600 * MIB, "kv_tokens": 1200}, "peak_bytes": 1100 * MIB}
@@ -53,7 +53,16 @@ def test_a_cpu_in_a_cards_stead(tmp_path: Path) -> None:
     section = estimates_section(make_subject(tmp_path, [planned(0)], **emulated))
     assert "can't be held against them" in words_of(section)
     assert "KV cache" not in words_of(section)
+    assert "Said to fit" not in words_of(section)  # nor does whether it fitted here say anything of the card
+    assert blocks_in(section, Grid) == []
     assert blocks_in(section, Plot) == []
+
+
+def test_a_configuration_that_was_measured_again_counts_once(tmp_path: Path) -> None:
+    again = [planned(trial, origin="final", repeat_of=0) for trial in (2, 3)]
+    section = estimates_section(make_subject(tmp_path, [planned(0), planned(1, 600), *again]))
+    assert "Said to fit: 2 of 2 trials did." in words_of(section)
+    assert len(rows_of(section, "Estimates of each trial")) == 2
 
 
 def test_nothing_was_planned(tmp_path: Path) -> None:

@@ -6,25 +6,21 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from markupsafe import Markup
 
 from tests.records.builders import MIB, make_failure, make_record, make_run
 from tests.report.browser import open_page, start_browser
+from tests.report.undrawn import draw_nothing
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder, write_json_atomic
-from vbench.report import build
-from vbench.report.blocks import Plot
 from vbench.report.build import ReportFiles, build_reports
-from vbench.report.marks import Mark
-from vbench.report.pictures import Drawn
 
 RUNS_CODE = "window.pwned=1"
 HOSTILE = (
@@ -99,14 +95,8 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
     root = tmp_path_factory.mktemp("harmless")
     plain = [record(trial, "word") for trial in range(3)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "draw_all", stub_all)
+        draw_nothing(patch)
         return build_reports([make_run(root / "results", plain)], root / "reports")
-
-
-def stub_all(found: Iterable[Plot], _mark: Mark | None) -> dict[str, Drawn]:
-    """Plots without anything on them."""
-    drawn = Drawn(name="", file_stem="none", svg=Markup("<svg></svg>"), svg_file=b"", png=b"")
-    return {plot.name: drawn for plot in found}
 
 
 class Structure(HTMLParser):
@@ -213,7 +203,7 @@ def test_names_of_files_are_ours(files: ReportFiles) -> None:
 
 
 def test_two_hostile_runs_on_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "draw_all", stub_all)
+    draw_nothing(monkeypatch)
     one, two = make_hostile(tmp_path), make_hostile(tmp_path, "<b>b")
     built = build_reports([one, two], tmp_path / "reports")
     page = parse(built.html)

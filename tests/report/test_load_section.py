@@ -26,7 +26,7 @@ def test_a_knee_is_said_with_what_comes_after() -> None:
         "load.max_concurrency (with the best trial’s other settings): from 4 on at most 5% more is gained, up to 16; "
         "16 gives ×0.95 of it.",
         "load.max_concurrency: 16 gives ×2.85 of 1 in one pair of trials that are alike in every other setting.",
-        "load.max_concurrency: there are 10 prompts, so that 10 or more lets all of them run at once.",
+        "load.max_concurrency: 10 or more lets all prompts run at once, so that more brings nothing.",
     )
 
 

@@ -40,7 +40,7 @@ def test_peaks_against_the_budget_and_courses_of_those_that_matter(tmp_path: Pat
     found = plots_of(section)
     assert list(found) == ["memory", "memory-over-time"]
     assert words_of(section) == (
-        "3 trials with a known peak and budget took 25% to 98% of it: 1 came within 5% of the budget, "
+        "3 measured trials with a known peak and budget took 25% to 98% of it: 1 came within 5% of the budget, "
         "none went over it. The best, trial 1, left 1,000 MiB of the t4 (50%)."
     )
     assert "beyond the right edge" not in found["memory"].caption

@@ -11,7 +11,7 @@ import pytest
 from markupsafe import Markup
 
 from tests.report.page_builders import COMMAND, RATES, make_page
-from vbench.report.blocks import Block, Fact, Facts, Fold, Grid, Heading, Plot, Prose, Section, Side, Sides
+from vbench.report.blocks import Block, Bullets, Fact, Facts, Fold, Grid, Heading, Plot, Prose, Section, Side, Sides
 from vbench.report.page import Page
 from vbench.report.pictures import Drawn
 from vbench.report.render import hash_of, page_script, render_html, render_markdown
@@ -57,6 +57,18 @@ def test_headings_within_sides_are_a_level_deeper() -> None:
     assert '<h4 dir="auto">Why</h4>' in render_html(page, {})
     assert "\n### Fastest\n" in render_markdown(page, {})
     assert "\n#### Why\n" in render_markdown(page, {})
+    below = page_with(Heading("Which one"), sides)
+    assert '<h4 dir="auto">Fastest</h4>' in render_html(below, {})
+    assert "\n##### Why\n" in render_markdown(below, {})
+
+
+def test_what_stands_in_backticks_is_code_and_stays_text() -> None:
+    page = page_with(Prose("Try `--no-plan` or `<b>`."), Bullets(("set `dtype: half` & `a|b`",)))
+    html, markdown = render_html(page, {}), render_markdown(page, {})
+    assert "Try <code>--no-plan</code> or <code>&lt;b&gt;</code>." in html
+    assert '<li dir="auto">set <code>dtype: half</code> &amp; <code>a|b</code></li>' in html
+    assert "Try `--no-plan` or \\`&lt;b&gt;\\`." in markdown  # entities and escapes mean nothing within code
+    assert "- set `dtype: half` &amp; \\`a\\|b\\`" in markdown
 
 
 def test_what_is_folded_away_is_there() -> None:

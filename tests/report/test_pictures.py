@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
 from functools import partial
 from xml.etree import ElementTree
@@ -15,10 +17,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vbench.report import pictures, plots_render
+from vbench.report import pictures, plots_render, processes
 from vbench.report.blocks import Plot
 from vbench.report.marks import Mark
-from vbench.report.pictures import draw_all, draw_one
+from vbench.report.pictures import Drawing, draw_all, draw_one
 from vbench.report.plot_parts import legend
 from vbench.report.plot_theme import LIGHT, Theme
 
@@ -81,33 +83,56 @@ def test_alt_text_is_the_pictures_name() -> None:
         assert ElementTree.fromstring(svg).get("aria-label") == "line: a line"
 
 
-def test_other_processes_draw_the_same_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pool() -> Iterator[Executor]:
+    forked = processes._forked()
+    assert forked is not None
+    with forked:
+        yield forked
+
+
+def test_other_processes_draw_the_same_in_the_same_order(pool: Executor) -> None:
     plots = [plot_of(f"line-{number}", f"line {number}") for number in range(3)]
-    monkeypatch.setattr(pictures, "_can_fork", lambda _: True)
-    apart = draw_all(plots, MARK)
-    monkeypatch.setattr(pictures, "_can_fork", lambda _: False)
-    here = draw_all(plots, MARK)
+    drawing = Drawing(pool)
+    drawing.begin(reversed(plots), MARK)
+    assert all(drawing.result(plot) is not None for plot in plots)
+    apart = draw_all(plots, MARK, drawing)
     assert list(apart) == [plot.name for plot in plots]
-    assert apart == here
+    assert apart == draw_all(plots, MARK)
 
 
-def test_what_is_wrong_with_a_plot_comes_up_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "_can_fork", lambda _: True)
-    wrong = Plot(name="wrong", title="", caption="", alt="", draw=draw_wrong)
+def test_what_is_wrong_with_a_plot_comes_up_as_it_is(pool: Executor) -> None:
+    wrong, drawing = Plot(name="wrong", title="", caption="", alt="", draw=draw_wrong), Drawing(pool)
+    drawing.begin([wrong], None)
     with pytest.raises(ZeroDivisionError):
-        draw_all([plot_of("line"), wrong], None)
+        draw_all([plot_of("line"), wrong], None, drawing)
 
 
-def test_a_plot_that_cannot_be_sent_is_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "_can_fork", lambda _: True)
+def test_a_plot_that_cannot_be_sent_or_was_not_begun_is_drawn_here(pool: Executor) -> None:
     local = Plot(name="local", title="", caption="", alt="", draw=lambda theme: draw("x", theme))
-    assert set(draw_all([plot_of("line"), local], None)) == {"line", "local"}
+    drawing = Drawing(pool)
+    drawing.begin([local], None)
+    assert set(draw_all([plot_of("line"), local], None, drawing)) == {"line", "local"}
 
 
-def test_no_copy_is_made_beside_a_thread_nor_for_a_few_plots() -> None:
-    with _thread():
-        assert not pictures._can_fork(99)
-    assert not pictures._can_fork(1)
+def test_plots_whose_process_is_gone_are_drawn_here(pool: Executor) -> None:
+    before, after, drawing = plot_of("before"), plot_of("after"), Drawing(pool)
+    pool.submit(os._exit, 1)
+    drawing.begin([before], None)
+    assert set(draw_all([before], None, drawing)) == {"before"}
+    with pytest.raises(BrokenExecutor):
+        pool.submit(os.getpid).result()
+    drawing.begin([after], None)
+    assert drawing.result(after) is None
+    assert set(draw_all([after], None, drawing)) == {"after"}
+
+
+def test_no_copy_is_made_beside_a_thread_nor_for_nothing() -> None:
+    with _thread(), processes.beside() as pool:
+        assert not processes.can_fork()
+        assert pool is None
+    with processes.beside(is_worth=False) as pool:
+        assert pool is None
 
 
 @contextmanager

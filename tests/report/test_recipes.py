@@ -174,3 +174,11 @@ def test_a_masked_secret_is_left_out(write: Callable[[dict[str, Any]], str]) -> 
 
     assert "OMP_NUM_THREADS" in text
     assert "***" not in text
+
+
+@pytest.mark.parametrize("write", [as_serve, as_python])
+def test_a_variable_whose_value_is_hidden_is_named(write: Callable[..., str]) -> None:
+    text = write({"model": "m", "environment": {"HF_TOKEN": "***", "A": "1"}})
+    assert '# measured with values of "HF_TOKEN" that are not recorded: set them' in text
+    assert "***" not in text
+    assert "not recorded" not in write({"model": "m", "environment": {"A": "1"}})

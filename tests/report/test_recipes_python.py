@@ -97,3 +97,9 @@ def test_a_notebook_is_a_valid_one_with_the_python_cell() -> None:
     for cell in notebook["cells"][1:]:
         compile(cell["source"], cell["id"], "exec")
         assert cell["outputs"] == []
+
+
+def test_a_length_that_is_not_known_is_said_to_be_chosen() -> None:
+    measured = as_python({"model": "m"}, Provenance(lines=("Trial 3",)))
+    assert "sampling = SamplingParams(  # measured until each answer stopped: choose max_tokens" in measured
+    assert "stopped" not in as_python({"model": "m"}, Provenance(distribution="vllm"))

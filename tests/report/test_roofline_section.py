@@ -9,7 +9,7 @@ import pytest
 
 from tests.records.builders import make_record
 from tests.report.section_builders import blocks_in, make_subject, plots_of, rows_of, words_of
-from vbench.report.blocks import Plot
+from vbench.report.blocks import Grid, Plot
 from vbench.report.roofline_section import MOST_OTHERS, roofline_section
 
 GIB = 1024**3
@@ -45,9 +45,11 @@ def test_best_and_baseline_under_the_roof(tmp_path: Path) -> None:
 def test_a_cpus_share_is_not_measured(tmp_path: Path) -> None:
     section = roofline_section(make_subject(tmp_path, [make_record(0, 100.0, origin="baseline", estimate=ESTIMATE)]))
     assert "no peak rate is known for a CPU" in words_of(section)
-    (row,) = rows_of(section, "Estimated work a second, of the whole processor")
-    assert (row[3], row[5], row[7]) == ("not measured", "not measured", "–")
-    assert row[2].startswith("≥ ")
+    (grid,) = (one for one in blocks_in(section, Grid) if one.caption.endswith("the whole processor"))
+    # Columns of which nothing is known are left out: the words say so.
+    assert grid.table.columns == ("Trial", "Which", "GFLOP/s", "GB/s read", "FLOP per byte")
+    assert all(cell.startswith("≥ ") for cell in grid.table.rows[0].cells[2:4])
+    assert grid.table.numeric == {0, 2, 3, 4}
     assert blocks_in(section, Plot) == []
 
 
@@ -57,7 +59,7 @@ def test_records_of_before_the_models_size_was_noted(tmp_path: Path) -> None:
     text = "Trial 0 (best) did at least 10.2% of the memory bandwidth of NVIDIA T4 (estimates). FLOPs aren't estimated"
     assert words_of(section).startswith(text)
     (row,) = rows_of(section, "Estimated work a second, of one GPU")
-    assert row[2:4] == ("not measured", "not measured")
+    assert row == ("0", "best", "≥ 32.5", "≥ 10.2%")
     assert blocks_in(section, Plot) == []
 
 

@@ -143,7 +143,7 @@ def test_the_finals_table_has_both_values_and_the_change_of_order(tmp_path: Path
 
 def test_the_answer_is_the_finals_and_the_baseline_is_said_to_stand_as_it_was(tmp_path: Path) -> None:
     subject = subject_of(make_search_run(tmp_path))
-    assert summary_headline(subject.answer) == "Trial 9 is the best of the 2 that were measured again"
+    assert summary_headline(subject.answer) == "Trial 9 is the best of 2 finalists, which were measured again"
     by_label = {fact.label: fact for fact in summary_facts(subject.answer, subject.records)}
     value = by_label["Output throughput"]
     assert value.value == "397 tok/s"
@@ -236,7 +236,7 @@ def test_the_whole_report_is_one_page_and_the_same_twice(tmp_path: Path) -> None
     assert len(parse(first).alts) == len([path for path in first.plots if path.suffix == ".png"])
     assert {"pareto.png", "time.png", "search.png"} <= {path.name for path in first.plots}
     markdown = first.markdown.read_text(encoding="utf-8")
-    for heading in ("## What can’t be bettered", "## What the search did", "### Finals", "### Sessions"):
+    for heading in ("## Trade-offs", "## What the search did", "### Finals", "### Sessions"):
         assert heading in markdown
     assert [markdown.count(f"](plots/{name}.png)") for name in ("search", "pareto")] == [1, 1]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.records.builders import make_record, make_run
+from tests.report.undrawn import draw_nothing
 from vbench.errors import StoreError, UsageError
 from vbench.records.runs import RunFolder
 from vbench.report import build, shelf
@@ -18,7 +19,8 @@ from vbench.report.page import make_page
 @pytest.fixture(autouse=True)
 def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where files go doesn't depend on what is in them."""
-    monkeypatch.setattr(build, "make_page", lambda *subjects: replace(make_page(*subjects), sections=(), plots=()))
+    draw_nothing(monkeypatch)
+    monkeypatch.setattr(build, "make_page", lambda *subjects, **_: replace(make_page(*subjects), sections=(), plots=()))
 
 
 def run(root: Path, sweep: str = "demo", engine: str = "vllm") -> RunFolder:

@@ -32,7 +32,7 @@ def test_shares_of_the_whole_and_what_would_shorten_a_cold_start(tmp_path: Path)
     assert (
         lines[0] == "2 trials took 1m 04s in all: start-up 50%, probe and warm-up 12%, timed passes 12%, the rest 25%."
     )
-    assert lines[1] == "2 of 2 trials were started cold: 16s (medians). Why: CUDA can't be forked."
+    assert lines[1] == "All 2 trials were started cold: 16s (median). Why: CUDA can't be forked."
     assert lines[2].startswith("Compiling and capturing graphs took 31% of start-up")
     assert lines[3].startswith("Loading weights took 31% of start-up")
     assert lines[4].startswith("Importing the engine took 31% of start-up")

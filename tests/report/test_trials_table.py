@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.records.builders import MIB, make_failure, make_record
+from tests.report.search_builders import make_stopped
 from vbench.analysis.answer import find_answer
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
@@ -146,3 +147,14 @@ def test_a_table_that_fits_is_whole() -> None:
 
 def test_rows_without_keys_stay_as_they_were() -> None:
     assert (Row(cells=("a",)).keys, Row(cells=("a",)).anchor) == ((), "")
+
+
+def test_a_peak_of_a_trial_that_ended_early_is_one_so_far() -> None:
+    early = make_stopped(1, bound=200.0)
+    early = early.model_copy(update={"measurements": {**early.measurements, "peak_memory_bytes": 512 * MIB}})
+    records = [make_record(0, 250.0), early]
+    table = trials_table(records, find_answer(records, DEFAULT_OBJECTIVE), (), headroom=lambda _: 1024 * MIB)
+    place = {title: index for index, title in enumerate(table.columns)}
+    cells = [(row.cells[place["Peak memory"]], row.cells[place["Headroom"]]) for row in table.rows]
+    assert cells == [("1,000 MiB", "1.00 GiB"), ("≥ 512 MiB", "≤ 1.00 GiB")]
+    assert [row.keys[place["Peak memory"]] for row in table.rows] == [1000 * MIB, 512 * MIB]

@@ -11,10 +11,14 @@ from tests.analysis.test_disturbance import STEADY, UNSTEADY, make_hosted
 from tests.analysis.test_drift import around, run
 from tests.records.builders import make_record, make_run
 from vbench.records.record import Spoiled, TrialRecord
+from vbench.report.answer_section import answer_section
+from vbench.report.blocks import Prose
 from vbench.report.build import build_report
+from vbench.report.contents import read_run
+from vbench.report.subject import Subject
 from vbench.report.tables import outcome_text
 from vbench.report.terminal import summary_panel
-from vbench.report.trust_section import MAX_ROWS, trust_lines, trust_section
+from vbench.report.trust_section import MAX_ROWS, doubts_of_machine, trust_lines, trust_section
 from vbench.spec.types import Objective
 
 OBJECTIVE = Objective(metric="output_throughput_tok_s", direction="maximize")
@@ -39,6 +43,19 @@ def test_nothing_to_say_of_a_quiet_run() -> None:
     assert trust_lines(records) == ()
 
 
+def test_what_limits_the_answer_stands_beside_it(tmp_path: Path) -> None:
+    hurt = disturbed(1, (900.0, 700.0, 500.0))
+    folder = make_run(tmp_path, [*run(247.0, 200.0), hurt.model_copy(update={"trial": 40})])
+    subject = Subject(folder=folder, contents=read_run(folder))
+    said = [
+        block.text for block in answer_section(subject).blocks if isinstance(block, Prose) and block.tone == "aside"
+    ]
+
+    assert any(text.startswith("The machine became") for text in said)
+    assert "What else the machine did likely hurt the best trial’s own numbers." in said
+    assert doubts_of_machine([make_record(0, around(250.0), origin="baseline")], None) == ()
+
+
 def test_the_reference_over_time() -> None:
     section = trust_section(run(247.0, 235.0))
 
@@ -46,8 +63,8 @@ def test_the_reference_over_time() -> None:
     assert section.references is not None
     assert [row.cells for row in section.references.rows] == [
         ("0", "0.0s", "250 tok/s", "–", "–"),
-        ("3", "1h 00m", "247 tok/s", "-1.2%", "-2.2% … -0.2%"),
-        ("6", "2h 00m", "235 tok/s", "-6.0%", "-6.9% … -5.1%"),
+        ("3", "1h 00m", "247 tok/s", "−1.2%", "−2.2% to −0.2%"),
+        ("6", "2h 00m", "235 tok/s", "−6.0%", "−6.9% to −5.1%"),
     ]
     assert [row.mark for row in section.references.rows] == ["", "", "unranked"]
     assert section.sentences[0].startswith("The machine became 6.0% slower between trial 0 and trial 6")
@@ -91,7 +108,7 @@ def test_the_page_has_all_of_it(tmp_path: Path) -> None:
     files = build_report(make_run(tmp_path / "results", records), tmp_path / "reports")
 
     for text in (files.html.read_text(encoding="utf-8"), files.markdown.read_text(encoding="utf-8")):
-        assert "How the machine held still" in text
+        assert "How still the machine was" in text
         assert "The machine became 6.0% slower between trial 0 and trial 6" in text
         for heading in ("The reference over time", "What disturbed trials", "Run twice"):
             assert heading in text
@@ -102,7 +119,7 @@ def test_the_page_has_all_of_it(tmp_path: Path) -> None:
 def test_a_quiet_runs_page_has_no_such_section(tmp_path: Path) -> None:
     files = build_report(make_run(tmp_path / "results", [make_record(0)]), tmp_path / "reports")
 
-    assert "How the machine held still" not in files.html.read_text(encoding="utf-8")
+    assert "How still the machine was" not in files.html.read_text(encoding="utf-8")
 
 
 def test_the_terminal_says_it_in_short() -> None:

@@ -233,8 +233,8 @@ def test_time_left_counts_the_references_that_are_to_come(done: int, references:
 
 def test_a_place_says_the_phase_and_what_is_done_of_it() -> None:
     standing = Standing(planned=30, done=12, finals_planned=6, finals_done=6, search_s=10.0, random_s=2.5)
-    assert (standing.place, standing.next_place, standing.share_done) == ("search 12/30", "search 13/30", 0.4)
+    assert (standing.place, standing.next_place(), standing.share_done) == ("search 12/30", "search 13/30", 0.4)
     standing.phase = "random"
-    assert (standing.place, standing.next_place, standing.share_done) == ("random arm", "random arm", 0.25)
+    assert (standing.place, standing.next_place(), standing.share_done) == ("random arm", "random arm", 0.25)
     standing.phase = "finals"
-    assert (standing.place, standing.next_place, standing.share_done) == ("finals 6/6", "finals 6/6", 1.0)
+    assert (standing.place, standing.next_place(), standing.share_done) == ("finals 6/6", "finals 6/6", 1.0)

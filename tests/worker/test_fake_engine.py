@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.execution.bench import Bench
@@ -27,6 +29,17 @@ def pass_seconds(bench: Bench, **engine_args: object) -> list[float]:
 )
 def test_a_pass_takes_what_the_formula_says(fake_bench: Bench, engine_args: dict[str, object], seconds: float) -> None:
     assert pass_seconds(fake_bench, **engine_args) == pytest.approx([seconds, seconds])
+
+
+def test_it_tells_its_tokens_while_it_sleeps(fake_bench: Bench) -> None:
+    heard: list[dict[str, Any]] = []
+    args = {"sleep_scale": 30.0}  # of 46 ms: 1.4 s
+    ran = fake_bench.run(engine_args=args, warmup_passes=0, passes=1, on_event=heard.append)
+    assert [one.duration_s for one in ran.passes] == [pytest.approx(0.04618)]
+    told = [(message["count"], message["elapsed_s"]) for message in heard if message["event"] == "tokens"]
+    assert 1 <= len(told) <= 2
+    assert all(0 < count <= 12 for count, _ in told)
+    assert all(0 < elapsed_s <= 0.04618 for _, elapsed_s in told)
 
 
 def test_noise_is_drawn_from_the_seed(fake_bench: Bench) -> None:

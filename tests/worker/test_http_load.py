@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.execution.bench import wait_until
+from vbench.worker import telling
 from vbench.worker.engines.base import PassResult, Work
 from vbench.worker.engines.http_connections import Connections
 from vbench.worker.engines.http_control import HttpError
@@ -124,6 +125,23 @@ def driven(
     answers = [Answer() for _ in range(count)]
     requests = [("/v1/completions", b'{"n": %d}' % index) for index in range(count)]
     return drive(connections, requests, Work(work), answers, is_streamed), answers
+
+
+def test_it_tells_what_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "TELL_S", 0.02)
+    monkeypatch.setattr(telling, "MAX_DUTY", 1.0)
+    told: list[tuple[int, float]] = []
+    answers = [Answer(), Answer()]
+    with script([HEAD, token(5), 0.05, token(6), 0.05, token(7), 0.05, END]) as (_, connections):
+        requests = [("/v1/completions", b"{}")] * 2
+        result = drive(connections, requests, Work({}), answers, on_tokens=lambda *one: told.append(one))
+
+    assert result.token_ids == [[5, 6, 7]] * 2
+    counts = [count for count, _ in told]
+    assert counts
+    assert counts == sorted(counts)
+    assert counts[-1] in range(2, 7)
+    assert [elapsed_s for _, elapsed_s in told] == sorted(elapsed_s for _, elapsed_s in told)
 
 
 def test_tokens_and_counts_are_the_answers() -> None:

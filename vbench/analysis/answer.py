@@ -70,9 +70,11 @@ class Answer:
     """Whether any trial ran on the fake engine, whose numbers come from a formula: not measurements."""
 
 
-def find_answer(records: Sequence[TrialRecord], objective: Objective) -> Answer:
-    """Rank the trials and compare the first with the baseline."""
-    order = ranked(records, objective)
+def find_answer(
+    records: Sequence[TrialRecord], objective: Objective, order: Sequence[TrialRecord] | None = None
+) -> Answer:
+    """Rank the trials and compare the first with the baseline. `order`: the trials as `ranked`, where they were."""
+    order = ranked(records, objective) if order is None else order
     top = order[0] if order else None
     baseline = baseline_of(records)
     finalists = {record.trial: was_remeasured(record) for record in remeasured(records)}

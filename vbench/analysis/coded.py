@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vbench.analysis.effects import in_order, key_of, number_of
+from vbench.analysis.failures import has_failed
+from vbench.analysis.merged import origin_of
 from vbench.analysis.ranking import objective_value
 from vbench.analysis.remeasure import standing
 from vbench.outcome import Outcome
@@ -31,6 +33,8 @@ TRIALS_A_BIN = 6
 MAX_FEW = 5
 """Up to so many numbers stand by themselves however few trials there are."""
 NOT_SET = -1
+RUN = "which run it is of"
+"""Stands among the parameters of several runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +57,7 @@ class Coded:
     trials: NDArray[np.int64]
     values: NDArray[np.float64]
     is_pruned: NDArray[np.bool_]
+    is_failed: NDArray[np.bool_]
     parameters: tuple[CodedParameter, ...]
     """Those that had two levels or more among all the trials."""
 
@@ -66,13 +71,22 @@ def coded(records: Iterable[TrialRecord], objective: Objective) -> Coded:
     counted = sorted(standing(records), key=lambda record: record.trial)
     values = [objective_value(one, objective) if one.outcome is Outcome.COMPLETED else None for one in counted]
     names = dict.fromkeys(name for record in counted for name in record.parameters)
-    found = (_parameter(name, counted) for name in names)
+    found = (*(_parameter(name, counted) for name in names), _run(counted))
     return Coded(
         trials=np.array([record.trial for record in counted], dtype=np.int64),
         values=np.array([np.nan if value is None else value for value in values], dtype=np.float64),
         is_pruned=np.array([record.outcome is Outcome.PRUNED for record in counted], dtype=np.bool_),
+        is_failed=np.array([has_failed(record) for record in counted], dtype=np.bool_),
         parameters=tuple(one for one in found if len(one.levels) > 1),
     )
+
+
+def _run(records: Sequence[TrialRecord]) -> CodedParameter:
+    """The run as if it were a setting: what the day and a sweep's fixed arguments did would be put down to parameters
+    whose values went with them. One level, which is none, where all are of one run."""
+    runs = ["" if (origin := origin_of(record)) is None else origin.run for record in records]
+    levels = {run: place for place, run in enumerate(dict.fromkeys(runs))}
+    return CodedParameter(name=RUN, levels=tuple(levels), codes=np.array([levels[run] for run in runs], dtype=np.int16))
 
 
 def _parameter(name: str, records: Sequence[TrialRecord]) -> CodedParameter:

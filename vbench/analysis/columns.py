@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from vbench.analysis.merged import origin_of
+from vbench.analysis.merged import origin_in_run, origin_of
 from vbench.analysis.ranking import keeps_constraints
 from vbench.metrics import metric_names, metric_of, value_of
-from vbench.records.packed import PackedMeasurements
+from vbench.records.packed import PackedMeasurements, phase_lengths
 from vbench.records.record import TrialRecord
 
 _WHOLE_METRICS = ("peak_memory_bytes",)
@@ -42,7 +42,7 @@ def columns_of(records: Sequence[TrialRecord]) -> list[Column]:
     metric columns, so that tables of different runs can be joined."""
     return [
         Column("trial", "whole", lambda record: record.trial),
-        Column("origin", "text", lambda record: record.origin),
+        Column("origin", "text", origin_in_run),
         Column("repeat_of", "whole", lambda record: record.repeat_of),
         Column("outcome", "text", lambda record: record.outcome.value),
         Column("failure_class", "text", lambda record: record.failure.failure_class if record.failure else None),
@@ -115,7 +115,7 @@ def _whole_metric(name: str, record: TrialRecord) -> int | None:
 
 
 def _phase_s(name: str, record: TrialRecord) -> float | None:
-    return next((one.end_s - one.start_s for one in record.phases if one.name == name), None)
+    return next((seconds for phase, _, seconds in phase_lengths(record.phases) if phase == name), None)
 
 
 def _parameter(name: str, kind: Kind, record: TrialRecord) -> Any:

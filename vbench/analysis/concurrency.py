@@ -6,17 +6,20 @@ differ: that is said, as such a line shows what was reached, not what the value 
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from vbench.analysis.effects import key_of, number_of
+from vbench.analysis.grounds import grounds
 from vbench.analysis.ranking import objective_value
 from vbench.analysis.remeasure import standing
 from vbench.metrics import value_of
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
+from vbench.spec.calling import num_answers
 from vbench.spec.types import Objective
 
 LOADS = ("load.max_concurrency", "load.request_rate", "max_num_seqs", "replicas")
@@ -72,18 +75,26 @@ class LoadStudy:
     """Whether the highest load that was tried still gave clearly more than the others."""
     paired: tuple[float, ...]
     """The objective at the highest load over that at the lowest, of each group of alike trials that has both."""
-    num_prompts: int | None
-    """How many there are, where the highest load takes them all at once; None elsewhere."""
+    whole: int | None
+    """The load at which all prompts run at once, where one that was tried takes them all; None elsewhere."""
 
 
 def load_studies(records: Iterable[TrialRecord], objective: Objective, best: TrialRecord | None) -> list[LoadStudy]:
     """One for each of `LOADS` of which two values or more were measured."""
-    done = [one for one in standing(records) if one.outcome is Outcome.COMPLETED]
-    found = (_study(name, done, objective, best) for name in LOADS)
+    counted = standing(records)
+    done = [one for one in counted if one.outcome is Outcome.COMPLETED]
+    ground_of = grounds(counted)
+    found = (_study(name, done, objective, best, ground_of) for name in LOADS)
     return [one for one in found if one is not None]
 
 
-def _study(name: str, done: Sequence[TrialRecord], objective: Objective, best: TrialRecord | None) -> LoadStudy | None:
+def _study(
+    name: str,
+    done: Sequence[TrialRecord],
+    objective: Objective,
+    best: TrialRecord | None,
+    ground_of: Callable[[TrialRecord], Hashable],
+) -> LoadStudy | None:
     known = [
         (record, load, value)
         for record in done
@@ -91,16 +102,14 @@ def _study(name: str, done: Sequence[TrialRecord], objective: Objective, best: T
     ]
     if len({load for _, load, _ in known}) < 2:
         return None
-    names = dict.fromkeys(key for record in done for key in record.parameters if key != name)
+    others_of = _others(name, done)
     groups: dict[Hashable, list[LoadTrial]] = {}
     for record, load, value in known:
         one = LoadTrial(
             trial=record.trial, load=load, value=value, ttft_s=value_of(record.measurements, "p95_ttft_s"),
             tpot_s=value_of(record.measurements, "p95_tpot_s"),
         )  # fmt: skip
-        settings = record.parameters
-        others = tuple([key_of(settings[key]) if key in settings else None for key in names])
-        groups.setdefault(others, []).append(one)
+        groups.setdefault((ground_of(record), others_of(record)), []).append(one)
     trials = tuple(one for group in groups.values() for one in group)
     sign = 1 if objective.direction == "maximize" else -1
     best_trial = best.trial if best is not None else None
@@ -109,20 +118,30 @@ def _study(name: str, done: Sequence[TrialRecord], objective: Objective, best: T
     # The best of a few trials at each value has a shape by chance alone: only alike ones are spoken of.
     is_shown = sign > 0 and lines[0].is_alike and len(values) >= MIN_FOR_KNEE
     found = knee(values) if is_shown else None
-    prompts = _num_prompts(name, done, max(one.load for one in trials))
+    whole = _whole(name, done, max(one.load for one in trials))
     return LoadStudy(
-        name=name, trials=trials, lines=lines, paired=tuple(_paired(groups.values())), num_prompts=prompts,
+        name=name, trials=trials, lines=lines, paired=tuple(_paired(groups.values())), whole=whole,
         # From where all prompts run at once more can't give more: that is no knee of the engine's.
-        knee=None if found is None or (prompts is not None and found >= prompts) else found,
+        knee=None if found is None or (whole is not None and found >= whole) else found,
         is_rising=is_shown and values[-1][1] * NEAR > max(value for _, value in values[:-1]),
     )  # fmt: skip
 
 
-def _num_prompts(name: str, done: Sequence[TrialRecord], highest: float) -> int | None:
-    if name not in ("max_num_seqs", "load.max_concurrency"):
+def _whole(name: str, done: Sequence[TrialRecord], highest: float) -> int | None:
+    loads = [load for record in done if (load := whole_load(record, name)) is not None]
+    return max(loads) if loads and highest >= max(loads) else None
+
+
+def whole_load(record: TrialRecord, name: str) -> int | None:
+    """How much of a load lets all prompts of a trial run at once: more of it can bring nothing. None where there is no
+    such: of a rate, and of replicas. An engine counts each answer to a prompt, and a replica has its part of them."""
+    prompts = record.prompt_set.num_prompts
+    if name == "load.max_concurrency":
+        return prompts
+    if name != "max_num_seqs":
         return None
-    count = max(record.prompt_set.num_prompts for record in done)
-    return count if highest >= count else None
+    replicas = load_of(record, "replicas") or 1
+    return math.ceil(prompts / replicas) * (num_answers(record.config) or 1)
 
 
 def _paired(groups: Iterable[list[LoadTrial]]) -> list[float]:
@@ -132,6 +151,22 @@ def _paired(groups: Iterable[list[LoadTrial]]) -> list[float]:
     sides = (([one.value for one in group if one.load == end] for end in (low, high)) for group in listed)
     medians = ((_median(below), _median(above)) for below, above in sides)
     return sorted(above / below for below, above in medians if below and above is not None)
+
+
+def _others(name: str, done: Sequence[TrialRecord]) -> Callable[[TrialRecord], Hashable]:
+    """Gives what one of `done` has set besides `name`."""
+    names = list(dict.fromkeys(key for record in done for key in record.parameters if key != name))
+    known: dict[int, Hashable] = {}  # by the identity of parameters: records of a large run share equal ones
+
+    def others_of(record: TrialRecord) -> Hashable:
+        settings = record.parameters
+        found = known.get(id(settings))
+        if found is None:
+            found = tuple([key_of(settings[key]) if key in settings else None for key in names])
+            known[id(settings)] = found
+        return found
+
+    return others_of
 
 
 def load_of(record: TrialRecord, name: str) -> float | None:

@@ -65,10 +65,17 @@ def effects(records: Iterable[TrialRecord], objective: Objective) -> list[Parame
     A trial in which a parameter doesn't apply (or a baseline that leaves it to the engine) counts nowhere for it.
     """
     trials: dict[str, dict[Hashable, tuple[Any, list[_Seen]]]] = {}
-    for record in standing(records):
+    places: dict[int, list[list[_Seen]]] = {}  # by the identity of parameters: those of a large run share equal ones
+    counted = standing(records)
+    for record in counted:
+        if (found := places.get(id(record.parameters))) is None:
+            found = places[id(record.parameters)] = [
+                trials.setdefault(name, {}).setdefault(key_of(value), (value, []))[1]
+                for name, value in record.parameters.items()
+            ]
         seen = _seen(record, objective)
-        for name, value in record.parameters.items():
-            trials.setdefault(name, {}).setdefault(key_of(value), (value, []))[1].append(seen)
+        for group in found:
+            group.append(seen)
     return [
         ParameterEffect(name=name, values=tuple(_value_effect(*group, objective) for group in _in_order(groups)))
         for name, groups in trials.items()

@@ -3,19 +3,19 @@ its verdicts were right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vbench.metrics import percentile, value_of
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
+from vbench.spec.calling import RANKS
 
 _NO_MEMORY = (Outcome.OUT_OF_MEMORY, Outcome.OVER_BUDGET)
 _FITTED = (Outcome.COMPLETED, Outcome.PRUNED)
 _ABSURD = 1e20
 """Bytes or tokens from here on aren't a quantity, whatever a file says."""
-_RANKS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "replicas")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +134,11 @@ def _what_came(record: TrialRecord) -> str:
 
 
 def _peak(record: TrialRecord) -> float | None:
-    """Measured; of a trial that was stopped early so far. None where it isn't what was planned: on a CPU a process
-    tree's memory is that of all ranks, a plan one rank's."""
-    if not record.hardware.get("gpus") and any(record.config.get(name, 1) != 1 for name in _RANKS):
+    """Measured; None of a trial that ended early, whose peak may have been still to come, and where it isn't what was
+    planned: on a CPU a process tree's memory is that of all ranks, a plan one rank's."""
+    if not record.hardware.get("gpus") and any(record.config.get(name, 1) != 1 for name in RANKS):
         return None
-    whole = value_of(record.measurements, "peak_memory_bytes")
-    if whole is not None:
-        return whole
-    peaks: Sequence[int] = [one.peak_memory_bytes for one in record.phases if one.peak_memory_bytes is not None]
-    return float(max(peaks)) if peaks and record.outcome is Outcome.PRUNED else None
+    return value_of(record.measurements, "peak_memory_bytes") if record.outcome.is_measured else None
 
 
 def _number(values: Mapping[str, Any], name: str) -> float | None:

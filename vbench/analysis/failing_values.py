@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from vbench.analysis.effects import ParameterEffect
 
 LEVEL = 0.05
+_NEGLIGIBLE = 1e-17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,22 @@ def failing_values(effects: Sequence[ParameterEffect]) -> list[FailingValue]:
 
 
 def _tail(hits: int, drawn: int, marked: int, total: int) -> float:
-    """How likely at least so many of `marked` are among `drawn` of `total`, drawn blindly."""
-    from scipy.stats import hypergeom
+    """How likely at least so many of `marked` are among `drawn` of `total`, drawn blindly: of the hypergeometric
+    distribution, whose terms are added up from the first one, each by its ratio to the one before."""
+    most, fewest = min(drawn, marked), max(0, drawn + marked - total)
+    if hits <= fewest:
+        return 1.0
+    if hits > most:
+        return 0.0
+    first = _log_ways(marked, hits) + _log_ways(total - marked, drawn - hits) - _log_ways(total, drawn)
+    term = added = 1.0
+    for hit in range(hits, most):
+        term *= (marked - hit) * (drawn - hit) / ((hit + 1) * (total - marked - drawn + hit + 1))
+        added += term
+        if term < _NEGLIGIBLE * added:
+            break
+    return min(1.0, math.exp(first + math.log(added)))
 
-    return float(hypergeom.sf(hits - 1, total, marked, drawn))
+
+def _log_ways(of: int, chosen: int) -> float:
+    return math.lgamma(of + 1) - math.lgamma(chosen + 1) - math.lgamma(of - chosen + 1)

@@ -62,7 +62,11 @@ class Ran:
         usable = (Outcome.COMPLETED, Outcome.PRUNED)
         self.records = [one for one in records if one.outcome in usable and one.parameters]
         self.names = list(dict.fromkeys(name for one in self.records for name in one.parameters))
-        self.settings = [self.keys_of(one) for one in self.records]
+        known: dict[int, tuple[Hashable, ...]] = {}  # records of a large run share equal parameters
+        for one in self.records:
+            if id(one.parameters) not in known:
+                known[id(one.parameters)] = self.keys_of(one)
+        self.settings = [known[id(one.parameters)] for one in self.records]
         columns = zip(*self.settings, strict=True)
         self._counts = {name: Counter(column) for name, column in zip(self.names, columns, strict=False)}
 

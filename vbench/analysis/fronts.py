@@ -28,6 +28,8 @@ class Cost:
     unit: Unit
     is_more_better: bool
     value_of: Callable[[TrialRecord], float | None]
+    turned: str = ""
+    """A metric that says the same the other way round."""
 
     @property
     def heading(self) -> str:
@@ -63,7 +65,7 @@ def costs(facts: RunFacts) -> tuple[Cost, ...]:
     """All that are looked at, in order."""
     return (
         Cost(name="headroom", label="Memory headroom", short="headroom", unit="bytes", is_more_better=True,
-             value_of=lambda record: headroom_bytes(record, facts)),
+             value_of=lambda record: headroom_bytes(record, facts), turned="peak_memory_bytes"),
         _metric("peak_memory_bytes", "Peak memory", "memory", "bytes"),
         _metric("p95_ttft_s", "p95 time to first token", "TTFT", "seconds"),
         _metric("p95_tpot_s", "p95 time per output token", "TPOT", "seconds"),
@@ -90,7 +92,7 @@ def fronts(records: Iterable[TrialRecord], objective: Objective, facts: RunFacts
     ranked = [record for record in standing(records) if is_rankable(record, objective)]
     found: dict[str, Front] = {}
     for cost in costs(facts):
-        if cost.name == objective.metric or _INSTEAD.get(cost.name) in found:
+        if objective.metric in (cost.name, cost.turned) or _INSTEAD.get(cost.name) in found:
             continue
         front = _front(ranked, objective, cost)
         if front is not None:

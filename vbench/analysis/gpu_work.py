@@ -76,7 +76,7 @@ def _work(record: Measured, gpu: int) -> GpuWork:
         peak_used_bytes=_top(working, "peak_used_bytes"),
         mean_utilization_percent=_mean(timed, "mean_utilization_percent"),
         mean_power_w=_mean(timed, "mean_power_w"),
-        energy_j_per_1000_tokens=_energy(timed, sum(tokens.values())),
+        energy_j_per_1000_tokens=_energy(timed, list(tokens.values())),
         lowest_sm_clock_mhz=min(_wholes(timed, "min_sm_clock_mhz"), default=None),
         mean_sm_clock_mhz=_mean(timed, "mean_sm_clock_mhz"),
         pass_sm_clocks_mhz=tuple(one for one in clocks if one is not None),
@@ -92,11 +92,10 @@ def _in_phase(phase: Phase, gpu: int) -> Stored:
     return next((one for one in phase.gpus or () if _whole(one.get("gpu")) == gpu), {})
 
 
-def _energy(timed: Sequence[Stored], num_tokens: int) -> float | None:
+def _energy(timed: Sequence[Stored], tokens: Sequence[int]) -> float | None:
     """Only where every timed pass has its energy: a part of it over all tokens would be too little."""
-    parts = [_number(one.get("energy_j")) for one in timed]
-    known = [one for one in parts if one is not None]
-    return sum(known) / num_tokens * 1000 if known and len(known) == len(parts) and num_tokens > 0 else None
+    known = [energy for one in timed if (energy := _number(one.get("energy_j"))) is not None]
+    return sum(known) / sum(tokens) * 1000 if known and len(known) == len(tokens) and sum(tokens) > 0 else None
 
 
 def _foreign_bytes(working: Sequence[Stored]) -> int | None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
+from vbench.spec.calling import num_gpus
 from vbench.spec.constraints import parse_constraint
 from vbench.spec.types import Constraint
 
@@ -81,7 +82,7 @@ def _budgets(record: TrialRecord, facts: RunFacts) -> Iterator[MemoryBudget]:
     limit = _positive(target.get("limit_bytes")) if isinstance(target, Mapping) else None
     if limit is not None and isinstance(target, Mapping):
         # On a CPU one process tree stands for all the GPUs that the trial would take (`over_budget` judges the same).
-        count = 1 if gpus else _num_gpus(record.config)
+        count = 1 if gpus else num_gpus(record.config)
         yield _of_target(limit, str(target.get("profile") or "card"), bool(target.get("is_emulated")), count)
     if gpus:
         yield from _of_gpus(gpus)
@@ -128,11 +129,6 @@ def _is_on_cpu(record: TrialRecord, facts: RunFacts) -> bool:
     """By what was measured: a process tree's memory is the host's."""
     source = str(record.hardware.get("memory_source") or "").lower()
     return "pss" in source or (not source and facts.machine.get("engine_platform") == "cpu")
-
-
-def _num_gpus(config: Mapping[str, Any]) -> int:
-    counts = [config.get(name, 1) for name in ("tensor_parallel_size", "pipeline_parallel_size", "replicas")]
-    return math.prod(count for count in counts if isinstance(count, int) and count > 0)
 
 
 def _positive(value: Any) -> int | None:

@@ -33,6 +33,7 @@ MIN_TRIALS = 10
 """Measured trials below which no share is stated."""
 LEVEL = 0.05
 NUM_PERMUTATIONS = 499
+"""At least; more where so many parameters are asked about that the rarest result of these couldn't be clear."""
 NUM_GROUPS = 20
 """Parts of the trials that are left out in turn, for the standard errors."""
 MAX_EXACT = 8
@@ -88,7 +89,9 @@ def importance(data: Coded, fit: Fit | None = None) -> Importance:
             fit.predicted,
         )
     sizes, errors = _shares(fit)
-    shuffled = _shuffled(len(fit.response))
+    # Holm multiplies the smallest by the number of parameters; half of what would just be clear leaves room for chance.
+    permutations = max(NUM_PERMUTATIONS, int(2 * len(fit.parameters) / LEVEL))
+    shuffled = _shuffled(len(fit.response), permutations)
     p_values = _holm([_p_value(fit, place, shuffled) for place in range(len(fit.parameters))])
     scale = fit.predicted / sizes.sum() if sizes.sum() > 0 else 0.0
     shares = [
@@ -153,9 +156,9 @@ def _shapley(fit: Fit, inner: Floats, outer: Floats) -> Floats:
     return found
 
 
-def _shuffled(count: int) -> NDArray[np.intp]:
+def _shuffled(count: int, permutations: int) -> NDArray[np.intp]:
     """Places of the trials, shuffled: a column a permutation, the first as it is."""
-    places = np.tile(np.arange(count)[:, None], (1, NUM_PERMUTATIONS + 1))
+    places = np.tile(np.arange(count)[:, None], (1, permutations + 1))
     places[:, 1:] = np.random.default_rng(_SEED).permuted(places[:, 1:], axis=0)
     return places
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vbench.analysis.additive import Fit
-from vbench.analysis.coded import NOT_SET, Coded, CodedParameter
+from vbench.analysis.coded import NOT_SET, RUN, Coded, CodedParameter
 from vbench.analysis.importance import LEVEL, MIN_TRIALS, Importance
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def interactions(data: Coded, fit: Fit | None, found: Importance) -> tuple[Pair,
     if fit is None or len(fit.rows) < MIN_TRIALS:
         return ()
     rank = {share.name: place for place, share in enumerate(found.shares)}
-    order = sorted(range(len(fit.parameters)), key=lambda one: rank.get(fit.parameters[one].name, one))
+    settings = [place for place, one in enumerate(fit.parameters) if one.name != RUN]
+    order = sorted(settings, key=lambda one: rank.get(fit.parameters[one].name, one))
     chosen = order[:MAX_PARAMETERS]
     pairs = [pair for pair in itertools.combinations(chosen, 2) if _is_crossed(fit, *pair)]
     if not pairs:
@@ -154,12 +155,11 @@ def _cells(data: Coded, first: CodedParameter, second: CodedParameter) -> tuple[
 def _cell(data: Coded, is_in: NDArray[np.bool_]) -> Cell:
     values = data.values[is_in]
     measured = values[np.isfinite(values)]
-    pruned = int(data.is_pruned[is_in].sum())
     return Cell(
         median=float(np.median(measured)) if len(measured) else None,
         num_measured=len(measured),
-        num_failed=len(values) - len(measured) - pruned,
-        num_pruned=pruned,
+        num_failed=int(data.is_failed[is_in].sum()),
+        num_pruned=int(data.is_pruned[is_in].sum()),
     )
 
 

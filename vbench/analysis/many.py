@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from vbench.analysis.disturbance import FOREIGN_OF_CROWDED, STEAL_SHARE, THROTTLED_SHARE, disturbances
@@ -16,6 +19,8 @@ from vbench.analysis.ranking import is_rankable, objective_value
 from vbench.analysis.remeasure import REPEATS
 from vbench.analysis.statistics import pass_values
 from vbench.errors import Problem
+from vbench.records.parts import Decoded, decoded, parts_of, read_part
+from vbench.records.plain import PlainRecord, plain
 from vbench.records.record import TrialRecord
 from vbench.records.slim import Slimmer
 from vbench.records.store import ReadResult, RecordStore
@@ -29,34 +34,60 @@ _FROM_COUNTS = ("output_throughput_tok_s", "total_token_throughput_tok_s", "requ
 """Metrics whose values by pass a slim record can still compute."""
 
 
-def read_records(store: RecordStore, objectives: Sequence[Objective], many: int = MANY) -> ReadResult:
-    """As `RecordStore.read`; slim where there are more than `many`. Raises StoreError."""
-    return _read_slim(store, objectives) if store.num_lines(many + 1) > many else store.read()
-
-
-def _read_slim(store: RecordStore, objectives: Sequence[Objective]) -> ReadResult:
-    metrics = [one.metric for one in objectives if one.metric not in _FROM_COUNTS]
-    slimmer = Slimmer(
-        lambda record: {metric: values for metric in metrics if (values := pass_values(record, metric))},
-        _was_disturbed,
-    )
-    problems: list[Problem] = []
-    records: list[TrialRecord] = []
-    offsets = array("Q")
+def read_records(
+    store: RecordStore, objectives: Sequence[Objective], many: int = MANY, pool: Executor | None = None
+) -> ReadResult:
+    """As `RecordStore.read`; slim where there are more than `many`. `pool`: processes that may read parts of the file.
+    Raises StoreError."""
+    if store.num_lines(many + 1) <= many:
+        return store.read()
     was_enabled = gc.isenabled()
     gc.disable()  # nothing here makes a cycle, and looking for one among millions of objects takes longer than reading
     try:
-        for line in store.each(problems):
-            records.append(slimmer.slim(line.record))
-            offsets.append(line.offset)
-        places = sorted(_kept_whole(records, objectives))
-        for place, whole in zip(places, store.at(offsets[place] for place in places), strict=True):
-            records[place] = whole
+        result = _read_slim(store, objectives, pool)
         gc.freeze()  # for the same reason: what was read stays until the end
     finally:
         if was_enabled:
             gc.enable()
+    return result
+
+
+def _read_slim(store: RecordStore, objectives: Sequence[Objective], pool: Executor | None) -> ReadResult:
+    make = partial(_reduced, tuple(one.metric for one in objectives if one.metric not in _FROM_COUNTS))
+    slimmer = Slimmer()
+    problems: list[Problem] = []
+    records: list[TrialRecord] = []
+    offsets = array("Q")
+    try:
+        for line in store.each(problems, _lines(store.path, make, pool)):
+            records.append(slimmer.slim(line.record))
+            offsets.append(line.offset)
+    except BrokenExecutor:  # one of them was killed: what it was at isn't lost
+        return _read_slim(store, objectives, None)
+    places = sorted(_kept_whole(records, objectives))
+    for place, whole in zip(places, store.at(offsets[place] for place in places), strict=True):
+        records[place] = whole
     return ReadResult(path=store.path, records=tuple(records), problems=tuple(problems))
+
+
+def _lines(path: Path, make: Callable[[TrialRecord], PlainRecord], pool: Executor | None) -> Iterator[Decoded]:
+    """All of a file's, in order, the records reduced; read in parts where there are others to read them."""
+    if pool is None:
+        for one in decoded(path):
+            yield one if one.record is None else one._replace(record=make(one.record))
+        return
+    parts = [pool.submit(read_part, path, start, end, make) for start, end in parts_of(path)]
+    before = 0
+    for place, future in enumerate(parts):
+        part = future.result()
+        parts[place] = Future()  # what was read isn't held twice
+        yield from (one._replace(number=one.number + before) for one in part.lines)
+        before += part.num_lines
+
+
+def _reduced(metrics: Sequence[str], record: TrialRecord) -> PlainRecord:
+    values = {metric: values for metric in metrics if (values := pass_values(record, metric))}
+    return plain(record, values, keeps_host=_was_disturbed(record))
 
 
 def _was_disturbed(record: TrialRecord) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.analysis.grounds import grounds
 from vbench.analysis.ranking import gain_over_baseline, objective_value
 from vbench.analysis.remeasure import standing
 from vbench.outcome import Outcome
@@ -31,7 +32,10 @@ class Neighbour:
     is_bound: bool
     ratio: float
     is_clear: bool
-    """Whether the passes of both tell them apart; a stop early says so by itself."""
+    """Whether the passes of both say that the best is better; a stop early says so by itself."""
+    is_level: bool = False
+    """Whether the passes of both leave open which is better. Neither is so of a trial that is clearly better (and broke
+    a constraint, or wasn't measured again), and where single values say nothing of their spread."""
 
 
 def neighbours(best: TrialRecord, records: Iterable[TrialRecord], objective: Objective) -> list[Neighbour]:
@@ -41,9 +45,11 @@ def neighbours(best: TrialRecord, records: Iterable[TrialRecord], objective: Obj
     that differs too.
     """
     found: list[Neighbour] = []
-    for record in standing(records):
+    counted = standing(records)
+    ground_of = grounds(counted)
+    for record in counted:
         name = _only_difference(best.parameters, record.parameters)
-        if name is None or record.trial == best.trial:
+        if name is None or record.trial == best.trial or ground_of(record) != ground_of(best):
             continue
         one = _neighbour(best, record, name, objective)
         if one is not None:
@@ -96,6 +102,10 @@ def _neighbour(best: TrialRecord, record: TrialRecord, name: str, objective: Obj
         is_bound=is_bound,
         ratio=ratio,
         is_clear=ratio > 1 if is_bound else gain is not None and gain.is_clear and gain.ratio > 1,
+        is_level=gain is not None
+        and gain.interval is not None
+        and gain.interval.low <= 1 <= gain.interval.high
+        and gain.interval.kind != "single",
     )
 
 

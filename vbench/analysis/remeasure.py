@@ -6,7 +6,7 @@ a finalist are therefore its finals alone, which nothing selected.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vbench.metrics import measure, quality_measurements, value_of
@@ -17,13 +17,15 @@ from vbench.spec.constraints import parse_constraint, violations
 REMEASURED = "remeasured"
 REPEATS = ("final", "interference", "reference", "compare")
 """Origins of trials that measure an earlier one again."""
+_TIMED = "pass"
+"""The name of a timed pass's phase."""
 
 
 def remeasured(records: Iterable[TrialRecord], goodput: Mapping[str, float] | None = None) -> list[TrialRecord]:
     """The records without finals and interference checks, in the given order. A trial whose finals completed stands
-    with their timed passes: its measurements and constraints are judged anew on them, with the largest memory of all
-    its runs; a final over the memory budget makes it `over_budget`. Such records have the extra field `remeasured`, the
-    numbers of those finals; it is empty where a trial has finals and none of them was measured.
+    with their timed passes and the phases of these: its measurements and constraints are judged anew on them, with the
+    largest memory of all its runs; a final over the memory budget makes it `over_budget`. Such records have the extra
+    field `remeasured`, the numbers of those finals; it is empty where a trial has finals and none of them was measured.
 
     `goodput`: bounds of a good request in milliseconds (`metrics.measure`); None takes each record's own.
     """
@@ -82,7 +84,7 @@ def _with_finals(
         return record.model_copy(update={REMEASURED: []})
     timed = [one for final in measured for one in final.passes if one.kind == "timed"]
     passes = [one.model_copy(update={"index": index}) for index, one in enumerate(timed)]
-    phases = _largest(record.phases, measured)
+    phases = [*(one for one in _largest(record.phases, measured) if one.name != _TIMED), *_pass_phases(measured)]
     quality = next((one.quality for one in measured if one.quality is not None), record.quality)
     measurements = measure(passes, phases, record.config.get("goodput") if goodput is None else goodput, quality)
     peaks = [value_of(one.measurements, "peak_memory_bytes") for one in (record, *measured)]
@@ -123,6 +125,18 @@ def _largest(phases: Sequence[Phase], others: Sequence[TrialRecord]) -> list[Pha
         phase.model_copy(update={"peak_memory_bytes": max(peaks.get((phase.name, phase.index), []), default=None)})
         for phase in phases
     ]
+
+
+def _pass_phases(finals: Sequence[TrialRecord]) -> Iterator[Phase]:
+    """Those of the timed passes, numbered as these are: a GPU's energy and clocks are told by the phase of a pass."""
+    number = 0
+    for final in finals:
+        phases = {one.index: one for one in final.phases if one.name == _TIMED}
+        for one in final.passes:
+            if one.kind == "timed":
+                if one.index in phases:
+                    yield phases[one.index].model_copy(update={"index": number})
+                number += 1
 
 
 def _judged_anew(record: TrialRecord, finals: Sequence[TrialRecord], measurements: dict[str, Any]) -> dict[str, float]:

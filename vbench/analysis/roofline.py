@@ -124,9 +124,7 @@ def _bytes(record: TrialRecord, per_gpu: Mapping[str, Any], tokens: TokenWork, w
     kv = _number(per_gpu, "kv_bytes_per_token")
     if weights is None or kv is None:
         return None
-    layers, head, whole = (_number(work, f"{name}_parameters") for name in ("layer", "head", "num"))
-    if layers is not None and head is not None and whole:
-        weights *= min(1.0, (layers + head) / whole)
+    weights = _read_weights(record, weights, work)
     replicas = _replicas(record)
     at_once = accepted_at_once(record)
     steps = [tokens.longest / at_once]
@@ -137,8 +135,20 @@ def _bytes(record: TrialRecord, per_gpu: Mapping[str, Any], tokens: TokenWork, w
     widths = _windows(work)
     total = sum(widths.values())
     reads = sum(tokens.read[window] * width / total for window, width in widths.items()) / at_once
-    ranks = 1 if record.hardware.get("gpus") else _num_ranks(record)  # on a CPU all ranks share one memory
+    ranks = 1 if record.hardware.get("gpus") else num_ranks(record)  # on a CPU all ranks share one memory
     return ranks * (weights * max(steps) + kv * reads / replicas)
+
+
+def _read_weights(record: TrialRecord, weights: float, work: Mapping[str, Any]) -> float:
+    """Of one GPU's weights those that a step reads at least. Of the embeddings, where they aren't the head as well, a
+    step reads a few rows: they are as large as the head, and stay wide where a model is quantized."""
+    layers, head, whole = (_number(work, f"{name}_parameters") for name in ("layer", "head", "num"))
+    if layers is None or head is None or not whole:
+        return weights
+    embeddings = min(head, max(0.0, whole - layers - head))
+    is_wide = "float32" in (record.config.get("dtype"), record.engine.facts.get("dtype"))
+    width = (4 if is_wide else 2) / (_setting(record, "tensor_parallel_size") or 1)
+    return max(0.0, weights - width * embeddings) * min(1.0, (layers + head) / (whole - embeddings))
 
 
 def _windows(work: Mapping[str, Any]) -> dict[int | None, float]:
@@ -184,10 +194,11 @@ def _profile_of(record: TrialRecord, run: Mapping[str, Any]) -> HardwareProfile 
 
 def _num_gpus(record: TrialRecord) -> int:
     """GPUs that shared the work; 1 for a CPU, whose ranks share one processor."""
-    return _num_ranks(record) if record.hardware.get("gpus") else 1
+    return num_ranks(record) if record.hardware.get("gpus") else 1
 
 
-def _num_ranks(record: TrialRecord) -> int:
+def num_ranks(record: TrialRecord) -> int:
+    """Processes that each hold a part of the model, or a copy: on GPUs one each, however many more there were."""
     count = _replicas(record)
     for name in ("tensor_parallel_size", "pipeline_parallel_size"):
         count *= _setting(record, name) or 1

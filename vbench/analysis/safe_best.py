@@ -36,15 +36,21 @@ class SafeBest:
     is_remeasured: bool
 
 
-def find_safe(records: Sequence[TrialRecord], objective: Objective, facts: RunFacts) -> SafeBest | None:
+def find_safe(
+    records: Sequence[TrialRecord],
+    objective: Objective,
+    facts: RunFacts,
+    order: Sequence[TrialRecord] | None = None,
+) -> SafeBest | None:
     """Of the ranked trials the first that is safe; where none of them is, the first of all that completed within their
-    constraints. None where no trial is known to be safe."""
-    order = ranked(records, objective)
+    constraints. None where no trial is known to be safe. `order`: the trials as `ranked`, where they were."""
+    order = ranked(records, objective) if order is None else order
+    had_finals = any(was_remeasured(record) for record in order)
     for record in order:
         if is_safe(record, facts):
-            return SafeBest(record=record, is_remeasured=True)
+            return SafeBest(record=record, is_remeasured=not had_finals or bool(was_remeasured(record)))
     listed = {record.trial for record in order}
-    if any(was_remeasured(record) for record in order):
+    if had_finals:
         for record in rankable_by_all(records, (objective,)):
             if record.trial not in listed and is_safe(record, facts):
                 return SafeBest(record=record, is_remeasured=False)

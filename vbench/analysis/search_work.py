@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from vbench.analysis.ranking import is_rankable, objective_value
 from vbench.analysis.remeasure import finals_of, remeasured, was_remeasured
 from vbench.analysis.statistics import Interval, interval_of
-from vbench.analysis.timing import time_split
+from vbench.analysis.timing import TimeSplit, time_split
 from vbench.outcome import Outcome
+from vbench.records.packed import pass_lengths
 from vbench.records.record import TrialRecord
 from vbench.spec.types import Objective
 
@@ -104,9 +105,10 @@ def is_refused(record: TrialRecord) -> bool:
     return record.failure is not None and record.failure.phase == "plan"
 
 
-def spent_by_part(records: Iterable[TrialRecord]) -> dict[str, float]:
-    """Engine-seconds of all trials by part of a trial (`PARTS`)."""
-    splits = [time_split(record) for record in records]
+def spent_by_part(records: Iterable[TrialRecord], splits: Sequence[TimeSplit] | None = None) -> dict[str, float]:
+    """Engine-seconds of all trials by part of a trial (`PARTS`). `splits` are those of the records, where they were
+    made already."""
+    splits = [time_split(record) for record in records] if splits is None else splits
     return {part: sum(getattr(split, part) for split in splits) for part in PARTS}
 
 
@@ -144,7 +146,7 @@ def _remaining_s(record: TrialRecord, usual: Mapping[str, int], by_number: Mappi
 
 
 def _count(record: TrialRecord, kind: str) -> int:
-    return sum(one.kind in _KINDS[kind] for one in record.passes)
+    return sum(one in _KINDS[kind] for one, _, _ in pass_lengths(record.passes))
 
 
 def search_arm(records: Iterable[TrialRecord], objective: Objective) -> Arm:

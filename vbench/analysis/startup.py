@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbench.metrics import percentile
+from vbench.records.packed import phase_lengths
 from vbench.records.record import TrialRecord
 
 KV_CACHE = "profiling, KV cache"
@@ -57,8 +58,8 @@ def startup_of(record: TrialRecord) -> Startup | None:
     if how == "reused" or (record.failure is not None and record.failure.phase in ("start", "import", "load")):
         return None
     seconds: dict[str, float] = {}
-    for phase in record.phases:
-        seconds[phase.name] = seconds.get(phase.name, 0.0) + max(0.0, phase.end_s - phase.start_s)
+    for name, _, length in phase_lengths(record.phases):
+        seconds[name] = seconds.get(name, 0.0) + max(0.0, length)
     if "load" not in seconds:
         return None
     parts = {"process": seconds.get("start", 0.0), "import": seconds.get("import", 0.0)}

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vbench.metrics import Samples, metric_of, value_of
+from vbench.records.plain import KEPT_VALUES
 from vbench.records.record import TrialRecord
-from vbench.records.slim import KEPT_VALUES
 
 if TYPE_CHECKING:
     from numpy import floating

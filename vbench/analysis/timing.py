@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vbench.records.record import Phase, TrialRecord
+from vbench.records.packed import pass_lengths, phase_lengths
+from vbench.records.record import TrialRecord
 
 _STARTUP = ("start", "import", "load")
 _CLOSING = ("close", "after_close")
@@ -37,20 +38,20 @@ def time_split(record: TrialRecord) -> TimeSplit:
     passes, one that was cut off included as far as it came; closing is up to a clean machine."""
     passes = dict.fromkeys(_PASS_KINDS.values(), 0.0)
     whole: set[tuple[str, int]] = set()
-    for one in record.passes:
-        kind = _COUNTED_AS.get(one.kind, one.kind)
-        passes[kind] += one.duration_s
-        whole.add((kind, one.index))
+    for name, index, seconds in pass_lengths(record.passes):
+        kind = _COUNTED_AS.get(name, name)
+        passes[kind] += seconds
+        whole.add((kind, index))
     startup = closing = 0.0
-    for phase in record.phases:
-        held = _PASS_KINDS.get(phase.name)
+    for name, index, seconds in phase_lengths(record.phases):
+        held = _PASS_KINDS.get(name)
         if held is not None:
-            if (held, phase.index) not in whole:
-                passes[held] += _length(phase)
-        elif phase.name in _STARTUP:
-            startup += _length(phase)
-        elif phase.name in _CLOSING:
-            closing += _length(phase)
+            if (held, index) not in whole:
+                passes[held] += seconds
+        elif name in _STARTUP:
+            startup += seconds
+        elif name in _CLOSING:
+            closing += seconds
     known = startup + closing + sum(passes.values())
     return TimeSplit(
         trial=record.trial,
@@ -91,7 +92,3 @@ def _bin(splits: Sequence[TimeSplit]) -> TimeBin:
         other_s=sum(one.other_s for one in splits) / count,
     )
     return TimeBin(first=splits[0].trial, last=splits[-1].trial, count=count, mean=mean)
-
-
-def _length(phase: Phase) -> float:
-    return phase.end_s - phase.start_s

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vbench.metrics import value_of
 from vbench.records.record import Pass, TrialRecord
+from vbench.spec.calling import num_answers
 
 _MOST_GUESSED = 16
 """Tokens that speculation may have got by one step where nothing says how many."""
@@ -32,7 +33,7 @@ class TokenWork:
 
 def token_work(record: TrialRecord, timed: Sequence[Pass], windows: Iterable[int | None]) -> TokenWork:
     """Count; answers of one request share its tokens evenly."""
-    answers = _num_answers(record)
+    answers = num_answers(record.config) or 1
     hits = value_of(record.measurements, "prefix_cache_hit_rate") or 0.0
     prompt, output, decoded, longest = 0, 0, 0.0, 0.0
     pairs = dict.fromkeys(windows, 0.0)
@@ -86,8 +87,8 @@ def accepted_at_once(record: TrialRecord) -> float:
     return float(count + 1) if isinstance(count, int) and count > 0 else float(_MOST_GUESSED)
 
 
-def _num_answers(record: TrialRecord) -> int:
-    """Answers of each request, which are decoded side by side."""
-    sampling = record.config.get("sampling")
-    count = sampling.get("n") if isinstance(sampling, Mapping) else None
-    return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 1
+def has_drawn_lengths(record: TrialRecord) -> bool | None:
+    """Whether exact lengths differ from prompt to prompt, so that `prompt_set.output_tokens` is the most of them; None
+    where no pass says it."""
+    asked = next((one.requests.asked_tokens for one in record.passes), None)
+    return None if asked is None else isinstance(asked, list) and len(set(asked)) > 1

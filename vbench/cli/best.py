@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, RunName, refuse_comparison
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, RunName, refuse_comparison, say
 from vbench.errors import EXIT_NO_RESULT, UsageError
+from vbench.printable import printable
 
 if TYPE_CHECKING:
     from vbench.records.record import TrialRecord
@@ -32,7 +33,12 @@ class Form(StrEnum):
 
 def best(
     run: RunName = "",
-    form: Annotated[Form, typer.Option("--as", help="What to print.")] = Form.SERVE,
+    form: Annotated[
+        Form | None, typer.Option("--as", help="What to print. Default: serve.", show_default=False)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar=FLAG, help="The same as [bold]--as json[/]: the trial's record, one line.")
+    ] = False,
     safe: Annotated[
         bool,
         typer.Option(
@@ -56,10 +62,10 @@ def best(
       vbench best                               of the latest run, for a shell
       vbench best demo --as notebook > best.ipynb
       vbench best --safe                        with room to spare in memory
-      vbench best demo --as json                the trial's whole record, of
-                                                finalists with their finals' passes
+      vbench best demo --json                   the trial's whole record, of a
+                                                finalist with its finals' passes
       vbench best demo --pareto                 a table of the front; with
-                                                --as json, a record a line
+                                                --json, a record a line
     """
     from vbench.analysis.ranking import best as best_of
     from vbench.records.runs import resolve_run
@@ -67,6 +73,9 @@ def best(
 
     if safe and pareto:
         raise UsageError("--safe names one trial and --pareto several: give one of them")
+    if as_json and form not in (None, Form.JSON):
+        raise UsageError(f"--json and --as {form} ask for two forms: give one of them")
+    form = Form.JSON if as_json else form or Form.SERVE
     folder = resolve_run(results, run)
     refuse_comparison(folder)
     contents = read_run(folder)
@@ -74,15 +83,21 @@ def best(
     if pareto and winner is not None:
         return _print_front(contents, form)
     if winner is None:
-        name = f"{folder.sweep}/{folder.run_id}"
-        typer.echo(
-            f"none of the {len(contents.result.records)} trials of {name} completed within its constraints: "
-            f"see `vbench show {name}`",
-            err=True,
-        )
+        say(_why_none(folder, contents), is_error=True)
         raise typer.Exit(EXIT_NO_RESULT)
     chosen = _safest(winner, contents) if safe else winner
-    typer.echo(_written(chosen, folder, contents, form).removesuffix("\n"))
+    text = _written(chosen, folder, contents, form).removesuffix("\n")
+    typer.echo(printable(text) if sys.stdout.isatty() else text)  # as it is, but for what would move a cursor
+
+
+def _why_none(folder: RunFolder, contents: RunContents) -> str:
+    name, count = f"{folder.sweep}/{folder.run_id}", len(contents.result.records)
+    if not count:
+        return f"{name} has no trial yet that can be read: `vbench sweep FILE` goes on with it"
+    which = (
+        f"none of the {count} trials of {name} completed" if count > 1 else f"the one trial of {name} didn't complete"
+    )
+    return f"{which} within its constraints: see `vbench show {name}`"
 
 
 def _safest(winner: TrialRecord, contents: RunContents) -> TrialRecord:
@@ -116,12 +131,13 @@ def _written(record: TrialRecord, folder: RunFolder, contents: RunContents, form
 
 def _print_front(contents: RunContents, form: Form) -> None:
     from vbench.analysis.pareto import pareto_front
+    from vbench.cli.whole_record import whole_record
     from vbench.cli.wording import make_console
     from vbench.report.terminal import pareto_table
 
     if form is Form.JSON:
         for record in pareto_front(contents.result.records, contents.objectives):
-            typer.echo(record.to_json_line())
+            typer.echo(whole_record(contents.result.path, record).to_json_line())
         return
     if form is not Form.SERVE:
         raise UsageError(f"--pareto prints a table, or with --as json records: --as {form} is for one trial")

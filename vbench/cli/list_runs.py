@@ -8,11 +8,11 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, Results, say
 from vbench.errors import StoreError
 
 if TYPE_CHECKING:
@@ -32,13 +32,17 @@ PIPE_WIDTH = 160
 """Columns where there is no terminal to ask."""
 _COUNTS = ("completed", "pruned", "failed", "refused")
 """Each trial is in one of them. Refused: by the planner, without a start."""
-_WIDTHS = {
-    "Run": 0, "Status": 0, "Search": 100, "Trials": 60, "Completed": 60, "Pruned": 100, "Failed": 70, "Refused": 100,
-    "Best": 0, "Created (UTC)": 110,
-}  # fmt: skip
-"""The columns, each with the width from which there is room for it; the date is also in the run's id."""
+_COLUMNS = (
+    "Run", "Status", "Search", "Trials", "Completed", "Pruned", "Failed", "Refused", "Best", "Created (UTC)"
+)  # fmt: skip
+_TEXT = ("Run", "Status", "Created (UTC)")
 _OPTIONAL = ("Pruned", "Failed", "Refused")
 """Left out where no run has any."""
+_SPARED = ("Created (UTC)", "Refused", "Pruned", "Search", "Failed", "Completed", "Trials")
+"""Left out where there is no room, the first one first; the date is also in the run's id."""
+MISSING = "–"
+_GAP = 2
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class ListedRun:
     best_trial: int | None = None
     best_value: float | None = None
     created_at: str | None = None
+    problems: tuple[str, ...] = ()
+    """What of it can't be read."""
 
     @property
     def name(self) -> str:
@@ -73,6 +79,7 @@ class ListedRun:
             "search": {"started": self.started, "planned": self.planned}, "num_trials": self.num_trials,
             "counts": self.counts or None, "mark": self.mark, "objective": self.objective,
             "best_trial": self.best_trial, "best_value": self.best_value, "created_at": self.created_at,
+            "problems": list(self.problems),
         }  # fmt: skip
 
 
@@ -80,7 +87,13 @@ def list_runs(as_json: AsJson = False, results: Results = DEFAULT_RESULTS) -> No
     """List the runs, newest first.
 
     Search: trials that were started, of those asked for. Trials: all that the run holds, those that measure one again
-    included; completed, pruned (stopped early), failed and refused (by the planner) ones add up to them.
+    included; completed, pruned (stopped early), failed and refused (by the planner) ones add up to them. Best: by the
+    run's own objective, so that only those of one sweep compare.
+
+    Keys of --json: run, path, status (finished, exhausted, out_of_time, gpu_hours, session_end, interrupted, running,
+    unreadable or unknown), is_comparison, search (started, planned), num_trials, counts (completed, pruned, failed,
+    refused), mark (emulated, fake, simulated or null), objective, best_trial, best_value, created_at, problems. What
+    isn't known is null.
 
       vbench list
       vbench list --json | jq -r 'select(.status == "interrupted") | .run'
@@ -94,10 +107,15 @@ def list_runs(as_json: AsJson = False, results: Results = DEFAULT_RESULTS) -> No
             typer.echo(json.dumps(listed(folder).facts(), ensure_ascii=False))
         return
     if not folders:
-        typer.echo(f"there are no runs in {results}/: start one with `vbench sweep FILE`")
+        say(f"there are no runs in {results}/: start one with `vbench sweep FILE`")
         return
     console = make_console(sys.stdout, pipe_width=PIPE_WIDTH)
-    console.print(_runs_table([listed(folder) for folder in folders], console.width))
+    runs = [listed(folder) for folder in folders]
+    console.print(_runs_table(runs, console.width))
+    if broken := [run.name for run in runs if run.problems]:
+        more = f" and {len(broken) - _MOST_NAMED} more" if len(broken) > _MOST_NAMED else ""
+        names = ", ".join(broken[:_MOST_NAMED]) + more
+        say(f"note: not everything of {names} can be read: `vbench show RUN` says what is missing", is_error=True)
 
 
 def listed(folder: RunFolder) -> ListedRun:
@@ -110,8 +128,8 @@ def listed(folder: RunFolder) -> ListedRun:
 
     try:
         contents = read_run(folder)
-    except StoreError:
-        return ListedRun(run=folder, status="unreadable")
+    except StoreError as error:
+        return ListedRun(run=folder, status="unreadable", problems=(str(error),))
     records, objective = contents.result.records, contents.objective
     is_compared = is_comparison(folder)
     winner = None if is_compared else best_of(records, objective)
@@ -130,6 +148,7 @@ def listed(folder: RunFolder) -> ListedRun:
         best_trial=winner.trial if winner else None,
         best_value=objective_value(winner, objective) if winner else None,
         created_at=created if isinstance(created, str) else None,
+        problems=contents.problems,
     )
 
 
@@ -157,24 +176,31 @@ def _runs_table(runs: Sequence[ListedRun], width: int) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    shown = [
-        heading
-        for heading, least in _WIDTHS.items()
-        if width >= least and (heading not in _OPTIONAL or any(one.counts.get(heading.lower()) for one in runs))
-    ]
+    rows = [_cells(run) for run in runs]
+    shown = _with_room(rows, width)
     for heading in shown:
-        is_text = heading in ("Run", "Status", "Created (UTC)")
-        table.add_column(heading, justify="left" if is_text else "right", overflow="fold", no_wrap=heading != "Run")
-    table.columns[0].min_width = 16
-    for run in runs:
-        cells = _cells(run)
+        justify: Literal["left", "right"] = "left" if heading in _TEXT else "right"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading != "Run")
+    for cells in rows:
         table.add_row(*(Text(cells[heading]) for heading in shown))
     return table
 
 
+def _with_room(rows: Sequence[dict[str, str]], width: int) -> list[str]:
+    """The columns that fit beside each other; where even the last of them don't, the runs' names are folded."""
+    from rich.cells import cell_len
+
+    shown = [name for name in _COLUMNS if name not in _OPTIONAL or any(row[name] not in ("0", MISSING) for row in rows)]
+    widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in rows)) + _GAP for name in shown}
+    for name in _SPARED:
+        if name in shown and sum(widths[one] for one in shown) - _GAP > width:
+            shown.remove(name)
+    return shown
+
+
 def _cells(run: ListedRun) -> dict[str, str]:
     from vbench.cli.wording import show_value
-    from vbench.report.text import MISSING, printable
+    from vbench.report.text import printable
 
     def shown(number: int | None) -> str:
         return MISSING if number is None else str(number)
@@ -182,7 +208,7 @@ def _cells(run: ListedRun) -> dict[str, str]:
     best = show_value(run.objective, run.best_value) if run.objective and run.best_trial is not None else MISSING
     return {
         "Run": printable(run.name),
-        "Status": printable(run.status),
+        "Status": printable(run.status).replace("_", " "),
         "Search": MISSING if run.started is None else f"{run.started}/{'?' if run.planned is None else run.planned}",
         "Trials": shown(run.num_trials),
         **{name.capitalize(): shown(run.counts.get(name)) for name in _COUNTS},
@@ -193,7 +219,7 @@ def _cells(run: ListedRun) -> dict[str, str]:
 
 def _status(folder: RunFolder, contents: RunContents) -> str:
     """As the run says; but a run that says it is running, and that no process holds, was killed."""
-    status = str(contents.run.get("status", "unknown")).replace("_", " ")
+    status = str(contents.run.get("status", "unknown"))
     return "interrupted" if status == "running" and not _is_held(folder) else status
 
 

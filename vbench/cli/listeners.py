@@ -21,12 +21,14 @@ from vbench.cli.wording import (
     is_in_notebook,
     make_console,
     mark_of_run,
+    mark_word,
     pass_rate,
     print_ending,
 )
 from vbench.progress import Listener, RunInfo, RunSummary
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
+from vbench.report.text import printable
 from vbench.spec.config import effective_config, engine_arguments
 from vbench.spec.space import Point
 from vbench.units import format_duration
@@ -50,6 +52,10 @@ def make_listener(*, as_json: bool, stream: TextIO, is_single: bool = False) -> 
 
         return LiveListener(stream)
     return PlainListener(stream)
+
+
+_SEARCHED = ("baseline", "search")
+"""Origins of the trials that a run was asked for."""
 
 
 class JsonListener:
@@ -100,7 +106,7 @@ class JsonListener:
             "best_trial": summary.best.trial if summary.best else None,
             "objective": objective.metric,
             "best_value": objective_value(summary.best, objective) if summary.best else None,
-            "mark": mark_of_run(self._info),
+            "mark": mark_word(self._info),
         }
         print(json.dumps(facts), file=self._stream, flush=True)
 
@@ -110,6 +116,8 @@ class PlainListener:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._running: dict[int, str] = {}  # origins by number
+        self._told = -1  # the trial that the line above is of, where no other runs
 
     def stopping(self) -> None:
         """Straight to stderr."""
@@ -141,28 +149,41 @@ class PlainListener:
         standing = self.info.standing
         left_s = standing.seconds_left()
         left = f", {format_duration(left_s)} left" if left_s is not None else ""
-        place = f"[{standing.next_place}{left}] trial {number}"
+        place = standing.next_place(sum(one in _SEARCHED for one in self._running.values()))
+        place = f"[{place}{left}] trial {number}"
+        self._running[number] = origin
+        self._told = number
         self._say(f"{place}  {ORIGINS.get(origin, '')}{describe_point(point.parameters)}")
 
     def trial_event(self, message: dict[str, Any]) -> None:
         """Only that a trial is run once more: a log needs no phases."""
         if message["event"] == "again":
-            self._say(f"    {again_text(message)}")
+            self._say(f"    {self._whose(message.get('trial'))}{again_text(message)}")
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Its result, and whether it leads."""
         measured = record.repeat_of if record.origin == "final" else record.trial
         is_best = best is not None and best.trial == measured
-        self._say(f"    {describe_result(record, self.info.spec.objective)}{'  ← best so far' if is_best else ''}")
+        whose = self._whose(record.trial)
+        result = describe_result(record, self.info.spec.objective)
+        self._say(f"    {whose}{result}{'  ← best so far' if is_best else ''}")
         for warning in record.warnings:
-            self._say(f"    warning: {warning}")
+            self._say(f"    {whose}warning: {warning}")
+        self._running.pop(record.trial, None)
 
     def run_finished(self, run: RunFolder, summary: RunSummary, status: str) -> None:
         """How it ended, and what can be done next."""
         print_ending(make_console(self._stream), self.info, run, summary, status)
 
+    def _whose(self, number: int | None) -> str:
+        """Nothing where the line above is of that trial alone, else its number."""
+        if number is None or (number == self._told and len(self._running) < 2):
+            return ""
+        self._told = -1
+        return f"trial {number}: "
+
     def _say(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        print(printable(text), file=self._stream, flush=True)
 
 
 class SingleListener(PlainListener):

@@ -83,8 +83,7 @@ class LiveListener:
             return
         running[number].take(message, time.monotonic())
         if message["event"] == "again":
-            whose = f"trial {number} " if len(running) > 1 else ""
-            self._say(f"      {whose}{again_text(message)}", style="yellow")
+            self._say(f"{number:>6}  {again_text(message)}", style="yellow")
 
     def trial_finished(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Leave one line in the scrollback."""

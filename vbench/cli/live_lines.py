@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from vbench.cli.live_trial import LiveTrial
-from vbench.cli.wording import ORIGINS, PHASES, STOPPING, describe_failures, describe_pass, describe_point, show_value
+from vbench.cli.wording import (
+    ORIGINS,
+    PHASES,
+    STOPPING,
+    describe_failures,
+    describe_pass,
+    describe_point,
+    mark_word,
+    show_value,
+)
 from vbench.metrics import value_of
 from vbench.progress import RunInfo
 from vbench.records.record import TrialRecord
@@ -49,7 +58,7 @@ def live_lines(state: LiveState, width: int, now: float) -> list[Text]:
     lines = [Text(), _progress(state, running, width, now)]
     counts = describe_failures(state.info.standing)
     if counts:
-        lines.append(_line("", Text(counts, style="yellow")))
+        lines += _wrapped("", "", counts, width, style="yellow")
     if state.is_stopping:
         lines.append(_line("", Text(STOPPING, style="yellow")))
     elif not running:
@@ -79,13 +88,13 @@ def _one(trial: LiveTrial, state: LiveState, best_rate: float | None, width: int
     yield from _wrapped(str(trial.number), "bold", _settings(trial), width)
     expected = "" if trial.expected_s is None else f" of about {format_duration(trial.expected_s)}"
     yield _line("", Text(f"{_phase(trial, state)}, {format_duration(now - trial.since_t)}{expected}", style="dim"))
-    rate = trial.rate or trial.warmup_rate
     bar_width = min(24, width - _BAR_FROM)
+    rate = trial.rate or trial.rate_so_far or trial.warmup_rate
     if rate is not None:
-        parts = [Text(_rate_words(trial, best_rate)), _bound(trial, best_rate, now)]
+        parts = [Text(_rate_words(trial, best_rate)), _of_this_pass(trial, best_rate, now)]
         if best_rate:
-            top = max(rate, best_rate)
-            parts[:0] = [_bar(rate / top, bar_width, tick=best_rate / top), Text(" ")]
+            top, room = max(rate, best_rate), width - _LABEL - 1 - sum(part.cell_len for part in parts)
+            parts[:0] = [_bar(rate / top, min(bar_width, room), tick=best_rate / top), Text(" ")]
         yield _line("speed", *parts)
     if trial.used_bytes is not None:
         budget = memory_budget(state.info)
@@ -102,7 +111,7 @@ def _one(trial: LiveTrial, state: LiveState, best_rate: float | None, width: int
 def _beside(trial: LiveTrial, best_rate: float | None, now: float) -> Text:
     """One of several that run side by side, on one line: what changes comes before its settings."""
     parts = [f"{_short_phase(trial)} {format_duration(now - trial.since_t)}"]
-    if trial.rate is not None:
+    if trial.rate is not None or trial.rate_so_far is not None:
         parts.append(_rate_words(trial, best_rate, is_short=True))
     if trial.used_bytes is not None:
         parts.append(format_bytes(trial.used_bytes))
@@ -117,7 +126,9 @@ def _best(state: LiveState, width: int) -> Iterator[Text]:
         return
     metric = state.info.spec.objective.metric
     value = show_value(metric, value_of(state.best.measurements, metric))
-    words = f"{value}  trial {state.best.trial}: {describe_point(state.best.parameters)}"
+    mark = mark_word(state.info)
+    words = f"{value} ({mark})" if mark else value
+    words += f"  trial {state.best.trial}: {describe_point(state.best.parameters)}"
     yield from _wrapped("best", "green", words, width, styled=len(value))
 
 
@@ -137,25 +148,25 @@ def _short_phase(trial: LiveTrial) -> str:
 
 
 def _rate_words(trial: LiveTrial, best_rate: float | None, *, is_short: bool = False) -> str:
-    """`812 tok/s, ×1.12 the best's 725 (2 passes)`; of a warm-up pass no ratio, which would mislead."""
-    if trial.rate is None:
-        return f"{show_value(RATE, trial.warmup_rate)} in warm-up"
-    words = show_value(RATE, trial.rate)
+    """`812 tok/s, ×1.12 the best's (2 passes)`, while the first pass runs `790 tok/s so far, ×1.09 the best's`; of a
+    warm-up pass no ratio, which would mislead."""
+    rate = trial.rate or trial.rate_so_far
+    if rate is None or (trial.rate is None and trial.phase["name"] == "warmup"):
+        so_far = "" if rate is None else "so far "
+        return f"{show_value(RATE, rate or trial.warmup_rate)} {so_far}in warm-up"
+    words = show_value(RATE, rate) + ("" if trial.rate else " so far")
     if best_rate:
-        words += f" {show_ratio(trial.rate / best_rate)}" if is_short else f", {show_ratio(trial.rate / best_rate)} the"
-        words += "" if is_short else f" best's ({_passes(trial)})"
-    elif not is_short:
-        words += f" ({_passes(trial)})"
-    return words
-
-
-def _passes(trial: LiveTrial) -> str:
+        ratio = show_ratio(rate / best_rate)
+        words += f" {ratio}" if is_short else f", {ratio} the best's"
     count = len(trial.rates)
-    return f"{count} pass{'es' if count > 1 else ''}"
+    return words if is_short or not count else f"{words} ({count} pass{'es' if count > 1 else ''})"
 
 
-def _bound(trial: LiveTrial, best_rate: float | None, now: float) -> Text:
-    """Of the pass that runs, once it is slower than what it is held against: what it can reach at most."""
+def _of_this_pass(trial: LiveTrial, best_rate: float | None, now: float) -> Text:
+    """How the pass that runs compares with those before it: its rate so far, or, where nothing is known of that and it
+    is slower than what it is held against, what it can reach at most."""
+    if trial.rate_so_far is not None:
+        return Text(f"; this pass {show_value(RATE, trial.rate_so_far)} so far" if trial.rate else "", style="dim")
     bound, usual = trial.bound(now), trial.rate or trial.warmup_rate or best_rate
     if bound is None or usual is None or bound >= 0.98 * usual:
         return Text()
@@ -170,7 +181,7 @@ def _line(label: str, *parts: Text) -> Text:
     return line
 
 
-def _wrapped(label: str, style: str, words: str, width: int, styled: int = 0) -> Iterator[Text]:
+def _wrapped(label: str, label_style: str, words: str, width: int, styled: int = 0, style: str = "") -> Iterator[Text]:
     """On at most two rows, cut with an ellipsis; the first `styled` characters stand out."""
     room = max(10, width - _LABEL)
     rows = _rows(words, room)
@@ -178,11 +189,11 @@ def _wrapped(label: str, style: str, words: str, width: int, styled: int = 0) ->
     if len(rows) > _MOST_ROWS:
         shown[-1] = f"{shown[-1][: room - 2]} …"
     for index, row in enumerate(shown):
-        text = Text(row)
+        text = Text(row, style=style)
         if index == 0 and styled:
             text.stylize("bold green", 0, styled)
         line = _line(label if index == 0 else "", text)
-        line.stylize(style, 0, _LABEL)
+        line.stylize(label_style, 0, _LABEL)
         yield line
 
 

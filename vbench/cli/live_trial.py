@@ -10,6 +10,8 @@ from vbench.spec.space import Point
 
 _WHOLE = ("warmup", "pass")
 """Phases in which all prompts are sent; the messages of their passes are of the kinds `warmup` and `timed`."""
+_TELLING = 0.1
+"""Share of a pass's tokens from which their rate tells something."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class LiveTrial:
     """Output tokens of a whole pass, once there was one."""
     pass_s: float | None = None
     """How long the last one took."""
+    so_far: tuple[int, float] | None = None
+    """Of the pass that runs, where its answers come one by one: output tokens, and the seconds that they took."""
     used_bytes: int | None = None
     peak_bytes: int | None = None
 
@@ -41,23 +45,33 @@ class LiveTrial:
         if event == "phase":
             if message["name"] == "import":
                 self.forget()  # a second attempt begins from the start
-            self.phase, self.since_t = message, now
+            self.phase, self.since_t, self.so_far = message, now, None
         elif event == "again":
             self.forget()
         elif event == "memory":
             self.used_bytes, self.peak_bytes = message["used_bytes"], message["peak_bytes"]
+        elif event == "tokens":
+            self.so_far = message["count"], message["elapsed_s"]
         elif event == "pass" and message.get("kind") in ("warmup", "timed"):
             self._take_pass(message)
 
     def forget(self) -> None:
         """What an attempt measured that isn't the last."""
         self.rates, self.warmup_rate = [], None
-        self.pass_tokens = self.pass_s = self.used_bytes = self.peak_bytes = None
+        self.pass_tokens = self.pass_s = self.so_far = self.used_bytes = self.peak_bytes = None
 
     @property
     def rate(self) -> float | None:
         """The median of its timed passes so far; None before the first."""
         return statistics.median(self.rates) if self.rates else None
+
+    @property
+    def rate_so_far(self) -> float | None:
+        """Of the pass that runs: output tokens per second. None at first: prompts are read before answers come, so
+        that the first of them say little."""
+        tokens, elapsed_s = self.so_far or (0, 0.0)
+        least = max(1.0, _TELLING * (self.pass_tokens or 0))
+        return tokens / elapsed_s if self.phase["name"] in _WHOLE and tokens >= least and elapsed_s > 0 else None
 
     @property
     def expected_s(self) -> float | None:

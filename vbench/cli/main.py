@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +34,8 @@ from vbench.cli import (
     sweep,
 )
 from vbench.cli.options import FLAG, help_of, silence_stdout
+from vbench.cli.streams import make_streams_safe
+from vbench.printable import printable
 
 app = typer.Typer(
     name="vbench",
@@ -133,7 +133,7 @@ app.add_typer(_prompts, rich_help_panel="Write a sweep file", help="Make, look a
 
 def main() -> None:
     """Run the command line and end the process."""
-    _make_streams_safe()
+    make_streams_safe()
     argv = sys.argv[1:]
     is_debugging = _DEBUG in argv
     sys.exit(run_command([_DEBUG, *(word for word in argv if word != _DEBUG)] if is_debugging else argv, is_debugging))
@@ -178,17 +178,7 @@ def _no_room(error: OSError) -> int:
     return errors.EXIT_STORE
 
 
-def _make_streams_safe() -> None:
-    """A sweep must not end because a terminal can't show an arrow, or because stdout was closed (`>&-`)."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 -- for as long as the process lives
-        elif isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 def _say(text: str, *, is_error: bool = True) -> None:
     prefix = f"{typer.style('error', fg='red', bold=True)}: " if is_error else ""
     with suppress(OSError):  # nobody may be there to hear it
-        typer.echo(f"{prefix}{text}", err=True)
+        typer.echo(f"{prefix}{printable(text)}", err=True)

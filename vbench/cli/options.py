@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vbench.errors import Interrupted, UsageError
+from vbench.printable import printable
 
 if TYPE_CHECKING:
     from vbench.records.runs import RunFolder
@@ -167,9 +168,14 @@ RunName = Annotated[
 
 def help_of(command: Callable[..., Any]) -> str:
     """A command's docstring, each paragraph on one line, so that it is wrapped where the terminal ends. An indented
-    paragraph (examples) keeps its lines."""
+    paragraph (examples) keeps its lines, and its indent, which typer would take away with that of all lines."""
     paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
-    return "\n\n".join(one if one.startswith(" ") else " ".join(one.split()) for one in paragraphs)
+    return "\n\n".join(f"[none]{one}[/]" if one.startswith(" ") else " ".join(one.split()) for one in paragraphs)
+
+
+def say(text: str, *, is_error: bool = False) -> None:
+    """Print a sentence with names in it, which come from files and folders: nothing in them moves the cursor."""
+    typer.echo(printable(text), err=is_error)
 
 
 def refuse_comparison(run: RunFolder) -> None:
@@ -191,13 +197,13 @@ def interruptible(message: str, on_stop: Callable[[], None] = lambda: None) -> I
     """Turn Ctrl-C, SIGTERM and SIGHUP into `Interrupted` with a message that says how to go on.
 
     `on_stop` is called first, in a signal handler: it must not write through a buffer. A second Ctrl-C while cleaning
-    up ends at once; the keeper sees our end close and kills what is left. A reader of our output that is gone
-    (`vbench sweep … | head`) ends the command the same way.
+    up ends at once, with the same message; the keeper sees our end close and kills what is left. A reader of our output
+    that is gone (`vbench sweep … | head`) ends the command the same way.
     """
 
     def stop(_number: int, _frame: object) -> None:
         for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, _end_now)
+            signal.signal(one, lambda *_: _end_now(message))
         on_stop()
         raise _Stopped
 
@@ -222,7 +228,9 @@ def silence_stdout() -> None:
         os.close(nowhere)
 
 
-def _end_now(_number: int, _frame: object) -> None:
-    if os.isatty(1):
-        os.write(1, _SHOW_CURSOR)  # the live view hid it, and won't get to bring it back
+def _end_now(message: str) -> None:
+    with suppress(OSError):  # a terminal that has gone
+        if os.isatty(1):
+            os.write(1, _SHOW_CURSOR + b"\n")  # the live view hid it, and stands there without an end
+        os.write(2, f"{message}\n".encode(errors="replace"))
     os._exit(Interrupted.exit_code)

@@ -90,6 +90,10 @@ def report(
     The page of a sweep's latest report is reports/SWEEP/report.html; the report of an earlier run that stood there
     moves to reports/SWEEP/RUN/. Numbers that are no plain measurement say so in the files' names, too:
     report-emulated.html, report-fake.html.
+
+    Keys of --json: folder, id, vbench_version, mark, parts (of each what is ranked together: runs, mark, hardware,
+    objective, trials, completed, stopped_early, failures, problems, best), files. Bytes and seconds; null is what
+    wasn't measured.
     """
     from vbench.report.build import build_reports
     from vbench.report.shelf import checked_name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vbench.cli.list_runs import PIPE_WIDTH, AsJson, listed, mark_in
-from vbench.cli.options import DEFAULT_RESULTS, Results, RunName
+from vbench.cli.options import DEFAULT_RESULTS, Results, RunName, say
 from vbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def show(
     """Show a run's trials, or everything about one: its settings, measurements, failure, and its log's last lines.
 
     A trial is named by its number, as the first column of the table has it. With --json: of a run the object that
-    [bold]vbench list --json[/] has, and then each record; of a trial its record, as stored.
+    [bold]vbench list --json[/] has, and then each record, a line each; of a trial its record, as trials.jsonl has it.
 
       vbench show            the trials of the latest run
       vbench show demo 7     all about trial 7 of the sweep demo's latest run
@@ -49,15 +49,16 @@ def show(
     folder = resolve_run(results, run)
     contents = read_run(folder)
     for problem in contents.problems:
-        typer.echo(f"note: {problem}", err=True)
+        say(f"note: {problem}", is_error=True)
     if trial is not None:
         return _show_trial(folder, contents, trial, log_lines, as_json=as_json)
     if as_json:
-        return _print_json(folder, contents)
+        return _print_json(folder)
     console = make_console(sys.stdout, pipe_width=PIPE_WIDTH)
     mark = mark_in(contents)
     mark_text = None if mark is None else mark.text
-    console.print(trials_table(contents.result.records, contents.objective, mark_text))
+    if contents.result.records:
+        console.print(trials_table(contents.result.records, contents.objective, mark_text))
     if is_comparison(folder):
         console.print(f"a comparison: `vbench compare {folder.sweep}/{folder.run_id}` prints what it found")
     else:
@@ -65,6 +66,7 @@ def show(
 
 
 def _show_trial(folder: RunFolder, contents: RunContents, trial: int, log_lines: int, *, as_json: bool) -> None:
+    from vbench.cli.whole_record import whole_record
     from vbench.cli.wording import make_console
     from vbench.report.trial_details import trial_details
 
@@ -72,6 +74,7 @@ def _show_trial(folder: RunFolder, contents: RunContents, trial: int, log_lines:
     record = next((one for one in records if one.trial == trial), None)
     if record is None:
         raise UsageError(_no_such_trial(folder, trial, [one.trial for one in records]))
+    record = whole_record(folder.trials_jsonl, record)
     if as_json:
         typer.echo(record.to_json_line())
         return
@@ -80,17 +83,19 @@ def _show_trial(folder: RunFolder, contents: RunContents, trial: int, log_lines:
     typer.echo("\nFiles")
     log, samples = folder.log(trial), folder.samples(trial)
     for what, path in (("record", folder.trials_jsonl), ("samples", samples), ("log", log)):
-        typer.echo(f"  {what:<8}{path if path.exists() else 'not kept'}")
+        say(f"  {what:<9}{path if path.exists() else 'not kept'}")
     if log_lines and log.exists():
         _print_log(log, log_lines)
 
 
-def _print_json(folder: RunFolder, contents: RunContents) -> None:
+def _print_json(folder: RunFolder) -> None:
     import json
 
+    from vbench.records.store import RecordStore
+
     typer.echo(json.dumps(listed(folder).facts(), ensure_ascii=False))
-    for record in contents.result.records:
-        typer.echo(record.to_json_line())
+    for line in RecordStore(folder.trials_jsonl).each([]):  # not what is held of them: of large runs that isn't all
+        typer.echo(line.record.to_json_line())
 
 
 def _is_trial_number(text: str, results: Path) -> bool:
@@ -109,9 +114,8 @@ def _no_such_trial(folder: RunFolder, trial: int, there: Sequence[int]) -> str:
 
 def _print_log(log: Path, num_lines: int) -> None:
     from vbench.execution.engine_log import log_tail
-    from vbench.report.text import printable
 
     lines = log_tail(log, num_lines)
-    typer.echo(f"\nlast lines of {log}:" if lines else f"\n{log} is empty")
+    say(f"\nlast lines of {log}:" if lines else f"\n{log} is empty")
     for line in lines:
-        typer.echo(f"  {printable(line)}")
+        say(f"  {line}")

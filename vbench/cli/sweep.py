@@ -59,7 +59,13 @@ def sweep(  # noqa: PLR0913, PLR0917 -- one for each option of the command
         bool, typer.Option("--new", metavar=FLAG, help="Start a new run, even if there is one to go on with.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", metavar=FLAG, help="Print one JSON object a line: each record, then a summary.")
+        bool,
+        typer.Option(
+            "--json",
+            metavar=FLAG,
+            help="Print one JSON object a line: each record, then a summary (run, status, num_trials, outcomes, "
+            "best_trial, objective, best_value, mark).",
+        ),
     ] = False,
     no_plan: NoPlan = False,
     results: Results = DEFAULT_RESULTS,

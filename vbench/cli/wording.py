@@ -4,8 +4,9 @@ left, and the ending with the next commands."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from vbench.analysis.wording import bound_text, explain_stop
 from vbench.cli.options import DEFAULT_RESULTS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 STOPPING = "stopping (Ctrl-C again ends at once)"
+_BLANKS = re.compile(" +$", re.MULTILINE)
 PIPE_WIDTH = 100
 """Columns where there is no terminal to ask."""
 PHASES = {
@@ -146,8 +148,8 @@ def is_in_notebook() -> bool:
 
 
 def make_console(stream: TextIO, *, pipe_width: int = PIPE_WIDTH) -> Console:
-    """A console for the stream; where it is no terminal, or a notebook's, as wide as `pipe_width` and without control
-    codes."""
+    """A console for the stream; where it is no terminal, or a notebook's, as wide as `pipe_width`, without control
+    codes, and without the blanks that rich fills lines with."""
     from rich.console import Console
 
     class PipeAwareConsole(Console):
@@ -158,8 +160,24 @@ def make_console(stream: TextIO, *, pipe_width: int = PIPE_WIDTH) -> Console:
         file=stream, force_terminal=False if is_in_notebook() else None, force_jupyter=False, force_interactive=False
     )
     if not console.is_terminal:
+        console.file = cast("IO[str]", _Trimmed(stream))
         console.width = pipe_width
     return console
+
+
+class _Trimmed:
+    """A stream that gets no blanks at the ends of lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Each text must hold whole lines, or a part without blanks at its end."""
+        self._stream.write(_BLANKS.sub("", text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def mark_of_run(info: RunInfo) -> str | None:
@@ -167,6 +185,12 @@ def mark_of_run(info: RunInfo) -> str | None:
     if info.spec.engine == "fake":
         return FAKE_MARK
     return None if info.spec.emulate is None else f"emulated {info.hardware}: memory, not speed"
+
+
+def mark_word(info: RunInfo) -> str | None:
+    """The same in a word, as file names and other `--json` have it: `fake`, `emulated`."""
+    mark = mark_of_run(info)
+    return None if mark is None else mark.partition(" ")[0]
 
 
 def print_summary(

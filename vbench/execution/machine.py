@@ -8,9 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from vbench.execution.interpreters import Interpreter
+from vbench.hardware.this_machine import host_of_this_machine
 
 
 def machine_facts(interpreter: Interpreter, engine: str, description: dict[str, Any]) -> dict[str, Any]:
@@ -19,7 +18,7 @@ def machine_facts(interpreter: Interpreter, engine: str, description: dict[str, 
         "cpu": _cpu_model(),
         "cpu_count": os.cpu_count(),
         "cpus_allowed": len(os.sched_getaffinity(0)),
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": host_of_this_machine().ram_bytes,
         "nvidia_gpus": nvidia_gpu_count(),
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from vbench.prompts.prompt_set import PromptSet
 from vbench.records.record import EngineFacts, Failure, Origin, Pass, PromptSetFacts, TrialRecord
 from vbench.records.redaction import without_secrets
 from vbench.records.runs import RunFolder
+from vbench.spec.calling import num_answers, num_gpus
 from vbench.spec.config import displayed, displayed_path
 from vbench.spec.constraints import violations
 from vbench.spec.space import Point, recorded_parameters
@@ -155,9 +155,8 @@ def asked_tokens(prompts: PromptSet, config: Mapping[str, Any]) -> list[int] | N
     """The exact output tokens that each prompt is asked for, of all its answers; None where it runs until it stops."""
     if prompts.output_tokens is None:
         return None
-    sampling = config.get("sampling") or {}
-    answers = sampling.get("beam_width") or sampling.get("n") or 1
-    if not isinstance(answers, int):
+    answers = num_answers(config)
+    if answers is None:
         return None  # the engine refuses it, in its own words
     lengths = prompts.output_lengths or [prompts.output_tokens] * prompts.num_prompts
     return [length * answers for length in lengths]
@@ -168,8 +167,7 @@ def _limit_bytes(config: Mapping[str, Any], around: Surroundings) -> int | None:
     limit = around.judging.limit_bytes
     if limit is None or around.gpus is not None:
         return limit
-    counts = [config.get(name, 1) for name in ("tensor_parallel_size", "pipeline_parallel_size", "replicas")]
-    return limit * math.prod(count for count in counts if isinstance(count, int) and count > 0)
+    return limit * num_gpus(config)
 
 
 def _write_samples(tried: Tried, raw: RawTrial, around: Surroundings) -> None:

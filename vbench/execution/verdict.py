@@ -190,7 +190,8 @@ def _died(raw: RawTrial, log_text: str, phase: str) -> tuple[Outcome, Failure]:
     if match is not None:
         kind = match.failure_class
         return _failed(kind.outcome, kind.name, match.evidence, kind.advice, phase)
-    return _failed(Outcome.CRASHED, "died", f"the worker ended in {phase} with {ending}", _LOG_ADVICE, phase)
+    how = f", {ending}" if raw.exit and raw.exit.signal else f" with {ending}"
+    return _failed(Outcome.CRASHED, "died", f"the worker ended in {phase}{how}", _LOG_ADVICE, phase)
 
 
 def _passes(raw: RawTrial, num_prompts: int) -> tuple[list[Pass], str | None]:

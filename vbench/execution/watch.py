@@ -130,6 +130,9 @@ class Watch:
         if not isinstance(message, dict) or not _is_ours(message):
             self.raw.garbage.append(line[:200].decode(errors="replace"))
             return
+        if message["event"] == "tokens":  # for whoever looks on: nothing is made of it
+            self.on_event(message)
+            return
         self.raw.messages.append(message)
         if message["event"] == "phase":
             self.sampler.poke()
@@ -181,12 +184,15 @@ class Watch:
 
 
 def _is_ours(message: dict[str, Any]) -> bool:
-    """Whether it has what is read before a pass's own checks: an event, a phase's name and time, an engine's facts."""
+    """Whether it has what is read before a pass's own checks: an event, a phase's name and time, an engine's facts,
+    how many tokens came."""
     if message.get("event") == "phase":
         is_named = isinstance(message.get("name"), str) and isinstance(message.get("index", 0), int)
         return is_named and isinstance(message.get("t"), (int, float))
     if message.get("event") == "engine":
         return isinstance(message.get("facts"), dict)
+    if message.get("event") == "tokens":
+        return isinstance(message.get("count"), int) and isinstance(message.get("elapsed_s"), (int, float))
     return isinstance(message.get("event"), str)
 
 

@@ -6,19 +6,14 @@ a double holds every count and every size that there is (below 2⁵³), and whic
 
 from __future__ import annotations
 
-import math
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from vbench.records.record import Pass, Phase, Requests
+from vbench.records.record import Requests
 
 _T = TypeVar("_T")
-_NAN = math.nan
-_MOST_EXACT = 1 << 53
-Share = Callable[[Any], Any]
-"""Gives the first value that was equal to this one."""
 
 
 @dataclass(slots=True)
@@ -88,6 +83,14 @@ class PackedPhases(_Packed[LightPhase]):
         for (name, index, host, gpus), start_s, end_s, peak in zip(self._alike, numbers, numbers, numbers, strict=True):
             yield LightPhase(name, index, host, gpus, start_s, end_s, None if peak != peak else int(peak))  # noqa: PLR0124
 
+    def lengths(self) -> list[tuple[str, int, float]]:
+        """As `phase_lengths`."""
+        own = self._own
+        return [
+            (one[0], one[1], end_s - start_s)
+            for one, start_s, end_s in zip(self._alike, own[::3], own[1::3], strict=True)
+        ]
+
 
 class PackedPasses(_Packed[LightPass]):
     """Of each: what was asked and counted alike in many records; start and duration its own."""
@@ -100,6 +103,10 @@ class PackedPasses(_Packed[LightPass]):
             self._alike, numbers, numbers, strict=True
         ):
             yield LightPass(index, kind, requests, digest, counted, start_s, duration_s)
+
+    def lengths(self) -> list[tuple[str, int, float]]:
+        """As `pass_lengths`."""
+        return [(one[1], one[0], seconds) for one, seconds in zip(self._alike, self._own[1::2], strict=True)]
 
 
 class Layout:
@@ -169,48 +176,18 @@ class PackedMeasurements(Mapping[str, Any]):
         return repr(dict(self))
 
 
-def pack_phases(phases: Sequence[Phase], share: Share, *, keeps_host: bool) -> Sequence[Any]:
-    """The phases; as they are where a number isn't one that a double holds."""
-    own = array("d")
-    alike = []
-    for one in phases:
-        peak = one.peak_memory_bytes
-        if peak is not None and abs(peak) >= _MOST_EXACT:
-            return phases
-        alike.append((one.name, one.index, one.host if keeps_host else None, one.gpus))
-        own.extend((one.start_s, one.end_s, _NAN if peak is None else peak))
-    return PackedPhases(share(tuple(alike)), own)
+def phase_lengths(phases: Sequence[Any]) -> Sequence[tuple[str, int, float]]:
+    """Of each phase its name, its index and its seconds."""
+    if isinstance(phases, PackedPhases):
+        return phases.lengths()
+    return [(one.name, one.index, one.end_s - one.start_s) for one in phases]
 
 
-def pack_passes(passes: Sequence[Pass], share: Share, requests_of: Callable[[Requests], Requests]) -> Sequence[Any]:
-    """The passes, with what `requests_of` leaves of their requests."""
-    own = array("d")
-    alike = []
-    for one in passes:
-        metrics = share(one.engine_metrics)
-        alike.append((one.index, one.kind, requests_of(one.requests), share(one.output_sha256), metrics))
-        own.extend((one.start_s, one.duration_s))
-    return PackedPasses(tuple(alike), own)
-
-
-def pack_measurements(measured: Mapping[str, Any], layout_of: Callable[[dict[str, Any]], Layout]) -> Mapping[str, Any]:
-    """The measurements; as they are where something is neither a number nor a flat spread of floats."""
-    own = array("d")
-    places: dict[str, Any] = {}
-    for name, value in measured.items():
-        if value is None:
-            places[name] = None
-        elif isinstance(value, dict):
-            if any(type(part) is not float for part in value.values()):
-                return measured
-            places[name] = {part: len(own) + place for place, part in enumerate(value)}
-            own.extend(value.values())
-        elif type(value) is float or (type(value) is int and abs(value) < _MOST_EXACT):
-            places[name] = (len(own), type(value) is int)
-            own.append(value)
-        else:
-            return measured
-    return PackedMeasurements(layout_of(places), own)
+def pass_lengths(passes: Sequence[Any]) -> Sequence[tuple[str, int, float]]:
+    """Of each pass its kind, its index and its seconds."""
+    if isinstance(passes, PackedPasses):
+        return passes.lengths()
+    return [(one.kind, one.index, one.duration_s) for one in passes]
 
 
 def tells_of_machine(phases: Sequence[Any]) -> bool:

@@ -1,9 +1,7 @@
 """Records of runs with very many trials, made small enough that all of them fit into memory together.
 
-Decides what a record may lose: the columns of its requests' latencies, whose values by pass are kept for the metrics
-that the run is ranked by; what else the machine did in a phase, where that disturbed nothing; and the answers' tokens.
-What many records have alike they share. No number that a report shows may change by that: what is shown with more than
-a record keeps (the best, the baseline, finals) is read whole.
+What many records have alike they share. No number that a report shows may change by what a record loses (`plain`): what
+is shown with more than a slim one keeps (the best, the baseline, finals) is read whole.
 """
 
 from __future__ import annotations
@@ -14,93 +12,100 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from vbench.records.packed import Layout, pack_measurements, pack_passes, pack_phases
+from vbench.outcome import Outcome
+from vbench.records.packed import Layout, PackedMeasurements, PackedPasses, PackedPhases
+from vbench.records.plain import ALIKE, OWN, SAME, Plain, PlainRecord, doubles
 from vbench.records.record import Quality, Requests, Spoiled, TrialRecord
 
-KEPT_VALUES = "values_by_pass"
-"""The extra field of a slim record: by metric, its value in each timed pass (`statistics.pass_values` reads it)."""
 _Model = TypeVar("_Model", bound=BaseModel)
 _NOTHING: dict[str, Any] = {}
-_ALIKE = ("config", "parameters", "constraint_violations", "hardware", "environment", "warnings", "estimate")
+_ORDER = tuple(TrialRecord.model_fields)
 _set = object.__setattr__  # records are frozen, for everyone but their maker
 
 
 class Slimmer:
-    """Makes records small. One for a run: it knows what its records had in common so far.
+    """Makes records of reduced ones. One for a run: it knows what its records had in common so far."""
 
-    `pass_values(record)` gives what goes into KEPT_VALUES; `was_disturbed(record)` says whether the record's phases
-    keep what else the machine did.
-    """
-
-    def __init__(
-        self,
-        pass_values: Callable[[TrialRecord], dict[str, list[float]]],
-        was_disturbed: Callable[[TrialRecord], bool],
-    ) -> None:
-        self._pass_values = pass_values
-        self._was_disturbed = was_disturbed
+    def __init__(self) -> None:
         self._known: dict[int, Any] = {}
 
-    def slim(self, record: TrialRecord) -> TrialRecord:
+    def slim(self, one: PlainRecord) -> TrialRecord:
         """The record, as small as it gets."""
-        values = dict(record.__dict__)
-        keeps_host = self._was_disturbed(record)
-        extra = dict(record.__pydantic_extra__ or {})
-        if kept := self._pass_values(record):
-            extra[KEPT_VALUES] = kept
-        for name in _ALIKE:
-            values[name] = self._shared(values[name])
-        values["measurements"] = pack_measurements(record.measurements, self._layout)
-        values["passes"] = pack_passes(record.passes, self._shared, self._requests)
-        values["phases"] = pack_phases(record.phases, self._shared, keeps_host=keeps_host)
-        values["engine"] = self._same(record.engine)
-        values["prompt_set"] = self._same(record.prompt_set)
-        if record.failure is not None:
-            values["failure"] = self._same(record.failure)
-        if record.quality is not None:
-            values["quality"] = _light(Quality, {**record.quality.__dict__, "greedy": []}, record.quality)
-        if record.spoiled is not None:
-            passes = pack_passes(record.spoiled.passes, self._shared, self._requests)
-            values["spoiled"] = _light(Spoiled, {**record.spoiled.__dict__, "passes": passes}, record.spoiled)
-        return _light(TrialRecord, values, record, extra)
+        values: dict[str, Any] = dict(zip(OWN, one.own, strict=True))
+        values["outcome"] = Outcome(one.outcome)
+        for name, data in zip((*ALIKE, *SAME), one.alike, strict=True):
+            values[name] = None if data is None else self._once(data, _MAKERS.get(name, _loads))
+        if isinstance(one.measurements, dict):
+            values["measurements"] = one.measurements
+        else:
+            layout = self._once(one.measurements[0], _layout)
+            values["measurements"] = PackedMeasurements(layout, doubles(one.measurements[1]))
+        values["passes"] = self._passes(one.passes)
+        values["phases"] = one.phases
+        if isinstance(one.phases, tuple):
+            values["phases"] = PackedPhases(self._once(one.phases[0], _phases), doubles(one.phases[1]))
+        quality, spoiled = one.rest.get("quality"), one.rest.get("spoiled")
+        values["quality"] = None if quality is None else _light(Quality, quality.__dict__, quality.model_extra)
+        values["spoiled"] = None
+        if spoiled is not None:
+            whole, passes = spoiled
+            values["spoiled"] = _light(Spoiled, {**whole.__dict__, "passes": self._passes(passes)}, whole.model_extra)
+        extra: dict[str, Any] = _loads(one.extra)
+        return _light(TrialRecord, {name: values[name] for name in _ORDER}, extra)
 
-    def _requests(self, requests: Requests) -> Requests:
-        lengths = (requests.input_tokens, requests.output_tokens, requests.asked_tokens)
-        key = hash(marshal.dumps(lengths, 2))
-        known = self._known.get(key)
-        if known is None:
-            names = ("input_tokens", "output_tokens", "asked_tokens")
-            known = _light(Requests, {**_EMPTY_REQUESTS, **dict(zip(names, lengths, strict=True))}, None)
-            self._known[key] = known
-        assert isinstance(known, Requests)
-        return known
+    def _passes(self, passes: Plain) -> PackedPasses:
+        return PackedPasses(self._once(passes[0], self._alike_passes), doubles(passes[1]))
 
-    def _layout(self, places: dict[str, Any]) -> Layout:
-        key = hash((Layout, marshal.dumps(places, 2)))
+    def _alike_passes(self, data: bytes) -> tuple[Any, ...]:
+        return tuple(
+            (index, kind, self._again(lengths, _requests), digest, self._again(counted, _loads))
+            for index, kind, lengths, digest, counted in _loads(data)
+        )
+
+    def _again(self, value: Any, make: Callable[[bytes], Any]) -> Any:
+        return self._once(marshal.dumps(value, 2), make)
+
+    def _once(self, data: bytes, make: Callable[[bytes], Any]) -> Any:
+        """What is made of these bytes; made of the first that were the same, to the type of each number."""
+        key = hash((make, data))
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = Layout(places)
-        assert isinstance(found, Layout)
-        return found
-
-    def _shared(self, value: Any) -> Any:
-        """The first value that was equal to this one, to the type of each number."""
-        if not value:
-            return value
-        return self._known.setdefault(hash(marshal.dumps(value, 2)), value)
-
-    def _same(self, model: _Model) -> _Model:
-        key = hash((type(model), marshal.dumps((model.__dict__, model.__pydantic_extra__), 2)))
-        found: _Model = self._known.setdefault(key, model)
+            found = self._known[key] = make(data)
         return found
 
 
+def _loads(data: bytes) -> Any:
+    return marshal.loads(data)  # noqa: S302 -- what `plain` wrote, in this process or a copy of it
+
+
+def _layout(data: bytes) -> Layout:
+    return Layout(_loads(data))
+
+
+def _phases(data: bytes) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = _loads(data)
+    return found
+
+
+def _requests(data: bytes) -> Requests:
+    given, made, asked = _loads(data)
+    lengths = {"input_tokens": given, "output_tokens": made, "asked_tokens": asked}
+    return _light(Requests, {**_EMPTY_REQUESTS, **lengths}, {})
+
+
+def _model(kind: type[_Model]) -> Callable[[bytes], _Model]:
+    def make(data: bytes) -> _Model:
+        values, extra = _loads(data)
+        return _light(kind, values, extra)
+
+    return make
+
+
+_MAKERS: dict[str, Callable[[bytes], Any]] = {name: _model(kind) for name, kind in SAME.items()}
 _EMPTY_REQUESTS: dict[str, Any] = dict.fromkeys(Requests.model_fields)
 
 
-def _light(
-    kind: type[_Model], values: dict[str, Any], like: BaseModel | None, extra: dict[str, Any] | None = None
-) -> _Model:
+def _light(kind: type[_Model], values: dict[str, Any], extra: dict[str, Any] | None) -> _Model:
     """A model that wasn't checked again and that holds little besides its values.
 
     Attributes that are set one by one, in one order, are stored without a dict of their own; the set of given fields,
@@ -109,7 +114,6 @@ def _light(
     made = kind.__new__(kind)
     for name, value in values.items():
         _set(made, name, value)
-    extra = (like.__pydantic_extra__ if like is not None else None) if extra is None else extra
     _set(made, "__pydantic_extra__", extra or _NOTHING)
     _set(made, "__pydantic_fields_set__", _all_fields(kind))
     _set(made, "__pydantic_private__", None)

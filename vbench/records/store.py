@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from vbench.errors import Problem, StoreError
 from vbench.records.decode import UnreadableLine, decode_line
 from vbench.records.disk import CHUNK_BYTES, advice_on, read_range, start_of_last_line, write_all
 from vbench.records.disk import fsync_folder as fsync_folder  # noqa: PLC0414 -- re-exported
 from vbench.records.disk import storage_advice as storage_advice  # noqa: PLC0414 -- re-exported
+from vbench.records.parts import Decoded, decoded
 from vbench.records.record import TrialRecord
 
 _log = logging.getLogger(__name__)
@@ -40,9 +41,9 @@ class ReadResult:
 
 
 class Line(NamedTuple):
-    """A record, and where in the file its line begins."""
+    """A record (or what was made of it in `parts`), and where in the file its line begins."""
 
-    record: TrialRecord
+    record: Any
     offset: int
 
 
@@ -118,29 +119,22 @@ class RecordStore:
         records = tuple(read.record for read in self.each(problems))
         return ReadResult(path=self.path, records=records, problems=tuple(problems))
 
-    def each(self, problems: list[Problem]) -> Iterator[Line]:
-        """The same one by one, so that not all of them need to be held; `problems` grows on the way. Raises
-        StoreError."""
+    def each(self, problems: list[Problem], lines: Iterable[Decoded] | None = None) -> Iterator[Line]:
+        """The same one by one, so that not all of them need to be held; `problems` grows on the way. `lines`: all of
+        the file's, where they are read elsewhere. Raises StoreError."""
         lines_by_trial: dict[int, int] = {}
-        start = 0
         try:
-            with self.path.open("rb") as file:
-                # Bytes, split at b"\n" only: a text reader would also split at U+2028 or a carriage return.
-                for number, line in enumerate(file, start=1):
-                    offset, start = start, start + len(line)
-                    if not line.strip():
-                        continue
-                    try:
-                        record = decode_line(line)
-                    except UnreadableLine as error:
-                        problems.append(_line_problem(number, str(error), is_torn=not line.endswith(b"\n")))
-                        continue
-                    first = lines_by_trial.setdefault(record.trial, number)
-                    if first == number:
-                        yield Line(record=record, offset=offset)
-                    else:
-                        message = f"trial {record.trial} is already on line {first}; this one is left out"
-                        problems.append(Problem(message=message, line=number))
+            for one in decoded(self.path) if lines is None else lines:
+                if one.record is None:
+                    if one.message:
+                        problems.append(_line_problem(one.number, one.message, is_torn=one.is_torn))
+                    continue
+                first = lines_by_trial.setdefault(one.trial, one.number)
+                if first == one.number:
+                    yield Line(record=one.record, offset=one.offset)
+                else:
+                    message = f"trial {one.trial} is already on line {first}; this one is left out"
+                    problems.append(Problem(message=message, line=one.number))
         except FileNotFoundError:
             pass
         except OSError as error:

@@ -12,22 +12,25 @@ from vbench.analysis.effects import ParameterEffect
 from vbench.analysis.failures import FailureGroup, group_failures
 from vbench.analysis.neighbours import Neighbour, by_parameter, is_same_setting, neighbours
 from vbench.analysis.ranking import objective_value
+from vbench.analysis.search_work import count_trials
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
 from vbench.report.edges import edge_sentences
 from vbench.report.subject import Subject
-from vbench.report.text import shorten, show_metric, show_ratio, show_trials, show_value
+from vbench.report.text import shorten, show_metric, show_ratio, show_trials, show_value, stopped
 
 MAX_SENTENCES = 4
 _MIN_TRIALS = 3
 """On either side of a comparison of medians."""
 _MAX_P = 0.01
+"""Corrected for the number of parameters that were looked at."""
 _ADVICE_CHARACTERS = 200
+_SAME = "the same command goes on with it"
 _ENDED_EARLY = {
-    "out_of_time": "its time was spent",
-    "gpu_hours": "its GPU-hours were spent",
-    "session_end": "the session’s end came near",
-    "interrupted": "it was interrupted",
+    "out_of_time": ("its time was spent", "go on with a larger --timeout"),
+    "gpu_hours": ("its GPU-hours were spent", "go on with larger --gpu-hours"),
+    "session_end": ("the session’s end came near", _SAME),
+    "interrupted": ("it was interrupted", _SAME),
 }
 
 
@@ -42,7 +45,7 @@ class Advice:
 def advice_on(subject: Subject) -> Advice:
     """Why the best won, and what to try next."""
     best = subject.answer.best
-    found = [] if best is None else neighbours(best, subject.records, subject.contents.objective)
+    found = [] if best is None else neighbours(best, subject.standing, subject.contents.objective)
     return Advice(why=() if best is None else _why(subject, best, found), next=_next(subject, best, found))
 
 
@@ -92,8 +95,11 @@ def _rival(subject: Subject, name: str, group: Sequence[Neighbour]) -> Neighbour
 
 
 def _not_told_apart(found: dict[str, list[Neighbour]]) -> list[str]:
+    level = {name: [one for one in group if one.is_level] for name, group in found.items()}
     unclear = [
-        f"{name} (trial {group[0].trial})" for name, group in found.items() if not any(o.is_clear for o in group)
+        f"{name} (trial {level[name][0].trial})"
+        for name, group in found.items()
+        if level[name] and not any(one.is_clear for one in group)
     ]
     if not unclear:
         return []
@@ -110,12 +116,12 @@ def _by_medians(subject: Subject, best: TrialRecord) -> Iterator[str]:
         key=lambda each: -each[3],
     )
     for effect, mine, others, ratio in ranked[:1]:
-        if ratio > 1 and _p_value(mine, others) < _MAX_P:
+        if ratio > 1 and _p_value(mine, others) * len(compared) < _MAX_P:
             ours, theirs = show_metric(metric, statistics.median(mine)), show_metric(metric, statistics.median(others))
             yield (
-                f"The {len(mine)} trials with {effect.name} {_setting(best.parameters[effect.name])} have a median of "
-                f"{ours}, the {len(others)} with other values {theirs}: {show_ratio(ratio)}. Other settings differ "
-                "between them too."
+                f"The {len(mine)} completed trials with {effect.name} {_setting(best.parameters[effect.name])} have a "
+                f"median of {ours}, the {len(others)} with other values {theirs}: {show_ratio(ratio)}. Other settings "
+                "differ between them too."
             )
 
 
@@ -144,11 +150,18 @@ def _p_value(mine: Sequence[float], others: Sequence[float]) -> float:
 
 def _measure_again(subject: Subject) -> Iterator[str]:
     answer = subject.answer
-    if answer.best is not None and not answer.finals and answer.num_ranked >= _MIN_TRIALS:
-        yield (
-            f"Trial {answer.best.trial} was measured once and is the first of {answer.num_ranked}, so likely a lucky "
-            "one: run the sweep again with --finalists 3, which measures the best anew."
-        )
+    if answer.best is None or answer.finals or answer.num_ranked < _MIN_TRIALS:
+        return
+    # Behind one that came after finals, or is of another run than these, only the finalists are ranked.
+    before = (
+        f"comes before {answer.num_remeasured} that were measured again"
+        if answer.num_remeasured
+        else f"is the first of {answer.num_ranked}"
+    )
+    yield (
+        f"Trial {answer.best.trial} was measured once and {before}, so likely a lucky one: run the sweep again with "
+        "`--finalists 3`, which measures the best anew."
+    )
 
 
 def _preempted(best: TrialRecord | None) -> Iterator[str]:
@@ -165,8 +178,8 @@ def _most_failures(records: Sequence[TrialRecord]) -> Iterator[str]:
     if not groups:
         return
     first: FailureGroup = groups[0]
-    advice = f": {shorten(first.advice, _ADVICE_CHARACTERS)}" if first.advice else ""
-    of = f"of {len(records)} trials" if len(records) > 1 else "trial"
+    advice = f": {stopped(shorten(first.advice, _ADVICE_CHARACTERS))}" if first.advice else "."
+    of = f"of {len(records):,} trials" if len(records) > 1 else "trial"
     name = shorten(first.failure_class.replace("_", " "), 60)
     how = "refused before the start" if first.phases == ("plan",) else "failed"
     were = ("were " if first.count > 1 else "was ") if first.phases == ("plan",) else ""
@@ -176,11 +189,12 @@ def _most_failures(records: Sequence[TrialRecord]) -> Iterator[str]:
 
 def _ended_early(subject: Subject) -> Iterator[str]:
     run = subject.contents.run
-    reason, planned = _ENDED_EARLY.get(str(run.get("status"))), run.get("num_trials_planned")
-    if reason is not None:
+    found, planned = _ENDED_EARLY.get(str(run.get("status"))), run.get("num_trials_planned")
+    if found is not None:
+        reason, how = found
+        started = count_trials(subject.records).started  # what was planned has no finals and no random arm in it
         of = f" of {planned} planned" if isinstance(planned, int) else ""
-        ended = f"The search ended after {len(subject.records)} trials{of}, as {reason}"
-        yield f"{ended}: the same command goes on with it."
+        yield f"The search ended after {started}{of} trial{'s' if started != 1 or of else ''}, as {reason}: {how}."
 
 
 def _setting(value: object) -> str:

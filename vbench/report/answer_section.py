@@ -14,37 +14,45 @@ from vbench.report.gpu_tables import doubts_of_best
 from vbench.report.subject import Subject
 from vbench.report.summary import summary_facts, summary_headline, summary_notes
 from vbench.report.text import show_metric, show_ratio
+from vbench.report.trust_section import doubts_of_machine
 from vbench.report.units_of_use import blocks_of_use
 
 
 def answer_section(subject: Subject) -> Section:
     """Always there, whatever became of the run."""
     answer, records = subject.answer, subject.records
-    notes = (*summary_notes(answer, records), *doubts_of_best(records, answer))
-    facts = _facts(subject)
+    notes = (*summary_notes(answer, records), *doubts_of_best(records, answer), *_doubts_of_machine(subject))
+    found, took = _facts(subject)
     words, advice = _in_words(subject), advice_on(subject)
     blocks = blocks_of(
         Prose(words) if words else None,
-        Facts(facts, has_lead=answer.best is not None) if facts else None,
-        [] if answer.best is None else blocks_of_use(answer.best, subject.wishes),
+        Facts(found, has_lead=True) if found else Facts(took) if took else None,
         [Prose(note, "aside") for note in notes],
         choice_blocks(subject),
+        [] if answer.best is None else [Heading("For your prompts"), *blocks_of_use(answer.best, subject.wishes)],
         _costs(subject),
         _settings(subject),
         _sentences("Why this one", advice.why),
         _sentences("What to try next", advice.next),
+        [Heading("What it took to find"), Facts(took)] if found else None,
     )
     return Section("answer", summary_headline(answer), blocks, tone="answer")
 
 
-def _facts(subject: Subject) -> tuple[Fact, ...]:
-    """The answer's numbers, then what it took."""
-    facts = summary_facts(subject.answer, subject.records)
+def _facts(subject: Subject) -> tuple[tuple[Fact, ...], tuple[Fact, ...]]:
+    """The answer's numbers, none where there is no answer; and what it took."""
+    facts = summary_facts(subject.answer, subject.records, subject.splits)
     best = subject.answer.best
     if best is None:
-        return facts
-    *found, tried, spent = facts
-    return (*found, headroom_fact(subject, best), tried, spent)
+        return (), facts
+    return (*facts[:-2], headroom_fact(subject, best)), facts[-2:]
+
+
+def _doubts_of_machine(subject: Subject) -> tuple[str, ...]:
+    """Of one run: between runs it isn't known."""
+    if subject.answer.best is None or subject.is_merged:
+        return ()
+    return doubts_of_machine(subject.records, subject.answer.best)
 
 
 def _in_words(subject: Subject) -> str:

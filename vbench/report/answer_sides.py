@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from vbench.analysis.headroom import MemoryBudget, headroom_bytes, memory_budget
+from vbench.analysis.neighbours import is_same_setting
 from vbench.analysis.ranking import gain_over_baseline, objective_value
 from vbench.analysis.safe_best import RULE, SafeBest, find_safe, risks
 from vbench.analysis.statistics import interval_of
-from vbench.metrics import value_of
+from vbench.metrics import metric_of, value_of
 from vbench.records.record import TrialRecord
 from vbench.report.blocks import Block, Code, Fact, Facts, Fold, Heading, Prose, Side, Sides
 from vbench.report.provenance import provenance_of
@@ -27,18 +29,18 @@ def choice_blocks(subject: Subject) -> list[Block]:
     best = subject.answer.best
     if best is None:
         return []
-    safe = find_safe(subject.records, subject.contents.objective, subject.contents)
+    safe = find_safe(subject.standing, subject.contents.objective, subject.contents, subject.order)
     if safe is not None and safe.record.trial != best.trial:
         return [
-            Heading("Fastest, or safe"),
-            Prose(f"A safe setting {RULE}.", "muted"),
+            Heading(f"{_first(subject).capitalize()}, or safe"),
             Sides((_fastest(subject, best), _safest(subject, safe, best))),
+            Prose(f"A safe setting {RULE}.", "muted"),
         ]
     if safe is not None:
-        said = f"The fastest is also the safe choice: it {RULE}."
+        said = f"The {_first(subject)} is also the safe choice: it {RULE}."
     else:
         doubts = "; ".join(_risks(subject, best))
-        said = f"No trial is known to be safe, which would mean that it {RULE}. Of the fastest: {doubts}."
+        said = f"No trial is known to be safe, which would mean that it {RULE}. Of the {_first(subject)}: {doubts}."
     return [Heading("How to run it"), Prose(said, "muted"), *recipe_blocks(subject, best)]
 
 
@@ -47,8 +49,8 @@ def recipe_blocks(subject: Subject, record: TrialRecord) -> list[Block]:
     folder, trial = subject.source_of(record.trial)
     contents = next((one.contents for one in subject.members if one.folder == folder), subject.contents)
     origin = provenance_of(record, folder, contents, trial)
-    is_offline = record.config.get("mode", "offline") == "offline"
-    served = Prose("Measured without a server: expect a little less through one.", "muted") if is_offline else None
+    is_served = record.config.get("mode") == "server"
+    served = None if is_served else Prose("Measured without a server: expect a little less through one.", "muted")
     ways: tuple[tuple[str, str, str, Prose | None], ...] = (
         ("Server", "sh", as_serve(record.config, origin), served),
         ("Python", "python", as_python(record.config, origin), None),
@@ -96,7 +98,10 @@ def _allowance(record: TrialRecord, budget: MemoryBudget) -> str:
 
 def _fastest(subject: Subject, best: TrialRecord) -> Side:
     why = Prose(f"Not called safe: {'; '.join(_risks(subject, best))}.")
-    return Side(f"Fastest: trial {best.trial}", (_facts(subject, best), why, *recipe_blocks(subject, best)))
+    return Side(
+        f"{_first(subject).capitalize()}: trial {best.trial}",
+        (_facts(subject, best), why, *recipe_blocks(subject, best)),
+    )
 
 
 def _safest(subject: Subject, safe: SafeBest, best: TrialRecord) -> Side:
@@ -105,16 +110,21 @@ def _safest(subject: Subject, safe: SafeBest, best: TrialRecord) -> Side:
     blocks: list[Block] = [_facts(subject, record)]
     if value is not None and top:
         share = abs(value / top - 1)
-        blocks.append(
-            Prose(f"{share:.1%} {'less' if value < top else 'more'} than the fastest. {_instead(record, best)}")
-        )
+        side = "less" if value < top else "more"
+        blocks.append(Prose(f"{share:.1%} {side} than the {_first(subject)}. {_instead(record, best)}"))
     if not safe.is_remeasured:
-        blocks.append(Prose("Measured once, and not again with the finalists: expect a little less.", "aside"))
+        blocks.append(Prose("Measured once, and not again with the finalists: expect a little worse.", "aside"))
     return Side(f"Safe: trial {record.trial}", (*blocks, *recipe_blocks(subject, record)))
 
 
+def _first(subject: Subject) -> str:
+    """What the best is by the objective, which may be of something else than speed."""
+    metric = metric_of(subject.contents.objective.metric)
+    return "fastest" if metric.unit in ("tok/s", "req/s", "s") and metric.name != "startup_s" else "best"
+
+
 def _instead(record: TrialRecord, best: TrialRecord) -> str:
-    names = {name for name, value in record.parameters.items() if best.parameters.get(name) != value}
+    names = {name for name, value in record.parameters.items() if not is_same_setting(best.parameters.get(name), value)}
     changed = settings_in_words(record, names)
     return f"What it sets otherwise: {changed}." if changed else ""
 
@@ -132,7 +142,15 @@ def _facts(subject: Subject, record: TrialRecord) -> Facts:
         facts.append(Fact(label="Against the baseline", value=show_ratio(gain.ratio), note=note))
     peak = value_of(record.measurements, "peak_memory_bytes")
     facts.append(Fact(label="Peak memory", value=NOT_MEASURED if peak is None else format_bytes(peak)))
-    return Facts((*facts, headroom_fact(subject, record)))
+    return Facts((*facts, _short(headroom_fact(subject, record), subject, record)))
+
+
+def _short(fact: Fact, subject: Subject, record: TrialRecord) -> Fact:
+    """The headroom without what its budget is called, which stands at the top of the page."""
+    left, budget = headroom_bytes(record, subject.contents), memory_budget(record, subject.contents)
+    if left is None or budget is None:
+        return fact
+    return replace(fact, note=f"{left / budget.num_bytes:.0%} of {format_bytes(budget.num_bytes)}")
 
 
 def _risks(subject: Subject, record: TrialRecord) -> tuple[str, ...]:

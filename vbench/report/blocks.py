@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from vbench.report.tables import Table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # noqa: TID251 -- for the type checker alone
 
     from vbench.report.plot_theme import Theme
 
@@ -62,7 +62,7 @@ class Facts:
 @dataclass(frozen=True, slots=True)
 class Grid:
     """A table. `caption` names it to someone who can't see it. `style` is a word of the style sheet (`prose`, `narrow`,
-    `settings`). `is_interactive`: it can be sorted, filtered and searched."""
+    `settings`, `tight`). `is_interactive`: it can be sorted, filtered and searched."""
 
     table: Table
     caption: str

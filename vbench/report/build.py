@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ from vbench.report.contents import read_run
 from vbench.report.machine_summary import machine_summary
 from vbench.report.marks import Mark
 from vbench.report.page import Page, make_page
-from vbench.report.pictures import Drawn, draw_all
+from vbench.report.pictures import Drawing, Drawn, draw_all
+from vbench.report.processes import beside
 from vbench.report.render import render_html, render_markdown
 from vbench.report.several import subjects_of
 from vbench.report.subject import Subject, Wishes
-from vbench.report.trials_files import write_trials
+from vbench.report.trials_files import trials_written
+from vbench.search.blas import use_one_thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,57 +60,77 @@ def build_reports(
     Works for any runs whose records can be opened, finished or not, with none, one, or only failed trials. Raises
     StoreError when reading the records or writing fails.
     """
-    read = []
-    for run in runs:
-        on_step(f"reading {run.sweep}/{run.run_id}")
-        read.append((run, read_run(run)))
-    on_step("computing")
-    subjects = subjects_of(read, wishes)
-    page = make_page(*subjects)
-    drawn: dict[str, Drawn] = {}
-    for mark, plots in page.plots:
-        on_step(f"drawing {len(plots)} plots")
-        drawn.update(draw_all(plots, mark))
-    on_step("writing")
-    return _write(page, subjects, drawn, out_root / (name or shelf.name_of(runs)), shelf.id_of(runs))
+    use_one_thread()
+    with beside(is_worth=any(_has_records(run) for run in runs)) as pool, _without_collector():
+        read = []
+        for run in runs:
+            on_step(f"reading {run.sweep}/{run.run_id}")
+            read.append((run, read_run(run, pool)))
+        on_step("computing")
+        drawing = Drawing(pool)
+        subjects = subjects_of(read, wishes)
+        page = make_page(*subjects, on_plots=drawing.begin)
+        on_step("writing")
+        return _write(page, subjects, drawing, out_root / (name or shelf.name_of(runs)), shelf.id_of(runs))
 
 
-def _write(
-    page: Page, subjects: Sequence[Subject], drawn: dict[str, Drawn], folder: Path, report_id: str
-) -> ReportFiles:
+def _has_records(run: RunFolder) -> bool:
+    try:
+        return run.trials_jsonl.stat().st_size > 0
+    except OSError:  # said where it is read
+        return False
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Records make no cycles, and what is made of them hardly any: to look for some among millions of objects takes a
+    third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _write(page: Page, subjects: Sequence[Subject], drawing: Drawing, folder: Path, report_id: str) -> ReportFiles:
     stem, trials = marked("report", page.mark), marked("trials", page.mark)
-    images = {f"plots/{one.file_stem}.png": one.png for one in drawn.values()}
-    contents = {
-        **images,
-        **{f"plots/{one.file_stem}.svg": one.svg_file for one in drawn.values()},
-        f"{stem}.md": render_markdown(page, drawn).encode(),
-        f"{stem}.html": render_html(page, drawn).encode(),
-    }
-    names = [*contents, f"{trials}.csv", f"{trials}.parquet"]
-    moved_to = _make_room(folder, report_id, names)
-    summary = {"id": report_id, **machine_summary(page, subjects), "files": _named_files(names)}
-    write_trials(subjects, folder / f"{trials}.csv", folder / f"{trials}.parquet")
+    csv, parquet = folder / f"{trials}.csv", folder / f"{trials}.parquet"
+    _make_folder(folder / "plots")
+    with trials_written(subjects, csv, parquet):  # while the plots are drawn
+        drawn: dict[str, Drawn] = {}
+        for mark, plots in page.plots:
+            drawn.update(draw_all(plots, mark, drawing))
+        images = {f"plots/{one.file_stem}.png": one.png for one in drawn.values()}
+        contents = {
+            **images,
+            **{f"plots/{one.file_stem}.svg": one.svg_file for one in drawn.values()},
+            f"{stem}.md": render_markdown(page, drawn).encode(),
+            f"{stem}.html": render_html(page, drawn).encode(),
+        }
+        names = [*contents, csv.name, parquet.name]
+        summary = {"id": report_id, **machine_summary(page, subjects), "files": _named_files(names)}
+        moved_to = shelf.clear(folder, report_id, names)
     for name, data in contents.items():
         write_bytes_atomic(folder / name, data)
     write_bytes_atomic(folder / shelf.CONTENTS, shelf.encoded(summary))
     return ReportFiles(
         html=folder / f"{stem}.html",
         markdown=folder / f"{stem}.md",
-        csv=folder / f"{trials}.csv",
-        parquet=folder / f"{trials}.parquet",
+        csv=csv,
+        parquet=parquet,
         plots=tuple(folder / name for name in images),
         summary=summary,
         moved_to=moved_to,
     )
 
 
-def _make_room(folder: Path, report_id: str, names: Iterable[str]) -> Path | None:
-    plots = folder / "plots"
+def _make_folder(folder: Path) -> None:
     try:
-        plots.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{plots} can't be created: {error.strerror}; {storage_advice(error)}") from error
-    return shelf.clear(folder, report_id, names)
+        raise StoreError(f"{folder} can't be created: {error.strerror}; {storage_advice(error)}") from error
 
 
 def _named_files(names: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +40,9 @@ class RunContents:
         return (self.objective, *self.more_objectives)
 
 
-def read_run(folder: RunFolder) -> RunContents:
-    """Read whatever of the run can be read. Raises StoreError only when the records themselves can't be opened."""
+def read_run(folder: RunFolder, pool: Executor | None = None) -> RunContents:
+    """Read whatever of the run can be read. `pool`: processes that may help with a large one. Raises StoreError only
+    when the records themselves can't be opened."""
     problems: list[str] = []
     loaded: dict[str, dict[str, Any]] = {}
     for path in (folder.run_json, folder.machine_json):
@@ -55,7 +57,8 @@ def read_run(folder: RunFolder) -> RunContents:
         problems.append(f"{folder.sweep_yaml} can't be read: {error.strerror}")
     run = loaded.get("run.json", {})
     objective, more = objective_of(run), _more_objectives(run)
-    result = read_records(RecordStore(folder.trials_jsonl), (objective or DEFAULT_OBJECTIVE, *more))
+    store = RecordStore(folder.trials_jsonl)
+    result = read_records(store, (objective or DEFAULT_OBJECTIVE, *more), pool=pool)
     if run and objective is None:
         problems.append(f"{folder.run_json} names no known objective: trials are ranked by {DEFAULT_OBJECTIVE.metric}")
     sessions: list[SessionLine] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vbench.analysis.concurrency import whole_load
 from vbench.analysis.effects import ParameterEffect
 from vbench.analysis.neighbours import Neighbour, is_same_setting
 from vbench.records.record import TrialRecord
@@ -20,6 +21,8 @@ _NO_LEVERS = (
     "seed",
 )
 _MIN_VALUES = 3
+_MAX_STEP = 4
+"""Of a series that goes by larger steps nothing says that the next is as large."""
 _MAX_SHARE = 0.98
 """Of what is a share of a whole, as `gpu_memory_utilization`."""
 
@@ -36,10 +39,9 @@ def edge_sentences(best: TrialRecord, effects: Sequence[ParameterEffect], found:
         is_top, value, inner, tried = place
         beyond = _beyond(value, inner, is_top=is_top)
         last = "highest" if is_top else "lowest"
-        proof = next(
-            (one for one in found if one.parameter == effect.name and one.is_clear and one.value == inner), None
-        )
-        if beyond is None:
+        proof = _proof(inner, [one for one in found if one.parameter == effect.name])
+        whole = whole_load(best, effect.name)
+        if beyond is None or (is_top and whole is not None and value >= whole):  # all prompts run at once already
             continue
         if proof is not None:
             least = "at least " if proof.is_bound else ""
@@ -58,6 +60,16 @@ def edge_sentences(best: TrialRecord, effects: Sequence[ParameterEffect], found:
             )
     yield from rising
     yield from open_ended
+
+
+def _proof(inner: Any, found: Sequence[Neighbour]) -> Neighbour | None:
+    """The trial with the value next to the best's, where it is clearly worse; None where one further away came closer:
+    then it isn't the value that made the difference."""
+    closest = min((one.ratio for one in found if not one.is_bound), default=None)
+    nearest = next((one for one in found if one.is_clear and one.value == inner), None)
+    if nearest is None or (closest is not None and closest < nearest.ratio):
+        return None
+    return nearest
 
 
 def _edge(best: TrialRecord, effect: ParameterEffect) -> tuple[bool, Any, Any, list[Any]] | None:
@@ -79,7 +91,7 @@ def _beyond(value: float, inner: float, *, is_top: bool) -> float | None:
     small, large = min(value, inner), max(value, inner)
     are_whole = isinstance(value, int) and isinstance(inner, int)
     if are_whole and small > 0 and large % small == 0:
-        ratio = int(large) // int(small)
+        ratio = min(int(large) // int(small), _MAX_STEP)
         beyond: float = value * ratio if is_top else value // ratio
         return beyond if beyond >= 1 and beyond != value else None
     beyond = round(value + (value - inner), 6)

@@ -74,7 +74,8 @@ def effect_panels(effects: Sequence[ParameterEffect], answer: Answer, found: Imp
     """The panels, the most important parameter first where that is known."""
     shares = {share.name: share for share in found.shares}
     notes = {name: f"{one.share:.0%}{'' if one.is_clear else '?'}" for name, one in shares.items()}
-    shown = in_order_of_importance(effects, found)[:MAX_PANELS]
+    varied = [one for one in effects if len(one.values) > 1]
+    shown = in_order_of_importance(varied or effects, found)[:MAX_PANELS]
     most = MAX_DOTS // max(1, len(shown))
     panels = tuple(_panel(one, answer, notes.get(one.name, ""), most) for one in shown)
     return EffectPanels(
@@ -105,7 +106,7 @@ def _panel(effect: ParameterEffect, answer: Answer, note: str, most: int) -> Pan
     dots = _dots(effect.name, values, places, answer, most, is_scaled=is_scaled)
     return Panel(
         # Of a dotted name the end tells it apart: `speculative_config.ngram.num_speculative_tokens`.
-        title=end_of(effect.name, 34),
+        title=end_of(effect.name, 28 if note else 34),  # the note stands beside it
         note=note,
         labels=() if is_scaled else tuple(_label(one, len(values), answer) for one in values),
         is_log=is_scaled and min(places) > 0 and max(places) / min(places) >= LOG_FROM,
@@ -143,7 +144,7 @@ def _offset(index: int) -> float:
 
 def _label(one: ValueEffect, count: int, answer: Answer) -> str:
     stopped = f"\n{'▽' if answer.objective.direction == 'maximize' else '△'} {one.num_pruned}" if one.num_pruned else ""
-    failed = f"\n× {one.num_failed} failed" if one.num_failed else ""
+    failed = f"\n× {one.num_failed}" if one.num_failed else ""
     room = max(6, 30 // count)
     return f"{shorten(show_value(one.value), room)}\nn {len(one.results):,}{stopped}{failed}"
 

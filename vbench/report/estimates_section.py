@@ -51,17 +51,19 @@ _QUANTITIES: tuple[tuple[str, str, float, Callable[[EstimateCheck], Compared]], 
 
 def estimates_section(subject: Subject) -> Section | None:
     """None where nothing was planned."""
-    counts = count_verdicts(subject.records)
-    comparable = [record for record in subject.records if is_comparable(record, subject.contents.run)]
+    # A configuration that is measured again says nothing new of its plan.
+    planned = [record for record in subject.records if record.repeat_of is None]
+    comparable = [record for record in planned if is_comparable(record, subject.contents.run)]
+    counts = count_verdicts(planned)
     step = max(1, len(comparable) // MAX_CHECKED)
     checks = check_estimates(comparable[::step])
     if not counts and not checks:
         return None
     title = "Estimate against measurement"
-    # Nothing to compare: either no engine said anything, or what it said is another machine's.
-    is_elsewhere = not comparable and bool(subject.records)
+    if not comparable:  # nor does what fitted here say anything of the card
+        return Section("estimates", title, (Prose(_ELSEWHERE, "muted"),))
     blocks = blocks_of(
-        Prose(_ELSEWHERE if is_elsewhere else _NOTE, "muted"),
+        Prose(_NOTE, "muted"),
         Prose(f"Of {len(comparable):,} trials one in {step:,} was compared.", "muted") if step > 1 else None,
         Bullets(sentences) if (sentences := tuple(_sentences(checks, counts))) else None,
         _plot(checks),
@@ -107,8 +109,8 @@ def _plot(checks: Sequence[EstimateCheck]) -> Plot | None:
         name="estimates",
         title="Planned against measured",
         caption=(
-            "On the dashed line the estimate was right; above it too large. Trials that stand in one place are one "
-            "mark, larger the more there are."
+            "On the dashed line the estimate was right; above it more was planned than there was, below it less. "
+            "Trials that stand in one place are one mark, larger the more there are."
         ),
         alt="Planned over measured: " + ", ".join(f"{panel.title}, {len(panel.points)} marks" for panel in panels),
         draw=partial(plots_estimates.draw_estimates, panels),

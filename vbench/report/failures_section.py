@@ -20,7 +20,7 @@ from vbench.records.record import TrialRecord
 from vbench.report.blocks import Block, Bullets, Code, Grid, Heading, Prose, Section, blocks_of
 from vbench.report.subject import Subject
 from vbench.report.tables import warnings_table
-from vbench.report.text import shorten, show_trials, show_value
+from vbench.report.text import sentence, shorten, show_trials, show_value, stopped
 
 MAX_LINES = 3
 """Different lines of the engine that are shown of one class."""
@@ -63,7 +63,7 @@ def _nothing_tried(subject: Subject) -> list[Block]:
 
 def _nothing_ranked(subject: Subject) -> list[Block]:
     groups = group_failures(subject.records)
-    known = [f"{_counted(group)}, {group.failure_class}: {group.advice}" for group in groups if group.advice]
+    known = [f"{_counted(group)}, {group.failure_class}: {stopped(group.advice)}" for group in groups if group.advice]
     unknown = [group for group in groups if not group.advice]
     blocks: list[Block] = [Bullets(tuple(known))] if known else []
     if unknown:
@@ -123,7 +123,7 @@ def _group(group: FailureGroup, members: Sequence[TrialRecord], working: Ran) ->
     blocks += [Code(line[:_LONGEST_LINE]) for line in lines[:MAX_LINES]]
     if len(lines) > MAX_LINES:
         blocks.append(Prose(f"and {len(lines) - MAX_LINES} other lines of this kind", "muted"))
-    blocks += [Prose(group.advice, "advice")] if group.advice else []
+    blocks += [Prose(sentence(group.advice), "advice")] if group.advice else []
     found = [
         *map(_common_sentence, common_settings(members, working)),
         _near_sentence(nearest_that_ran(members, working)),

@@ -7,7 +7,6 @@ from functools import partial
 
 from vbench.analysis.fronts import Front, fronts
 from vbench.analysis.ranking import objective_value
-from vbench.analysis.remeasure import standing
 from vbench.report import plots_fronts
 from vbench.report.blocks import Block, Fold, Grid, Heading, Plot, Prose
 from vbench.report.fronts_data import fronts_plot, show_cost
@@ -23,7 +22,7 @@ MAX_OPEN = 10
 def fronts_blocks(subject: Subject) -> list[Block]:
     """Nothing where no ranked trial differs from another in any of them."""
     answer = subject.answer
-    found = fronts(subject.records, answer.objective, subject.contents)
+    found = fronts(subject.standing, answer.objective, subject.contents)
     if not found:
         return []
     label = metric_label(answer.objective.metric)
@@ -40,14 +39,14 @@ def fronts_blocks(subject: Subject) -> list[Block]:
     alt = f"{label} against {costs}. " + " ".join(
         f"On the front of {front.cost.label}: trials {show_trials(front.trials)}." for front in found
     )
-    title = f"{label} against {costs}"
+    title = f"What {label.lower()} costs"
     plot = Plot(name="fronts", title=title, caption=caption, alt=alt, draw=partial(plots_fronts.draw_fronts, data))
     table, count = _table(subject, found)
     is_long = len(table.rows) > MAX_OPEN
     grid = Grid(table, "Trials on a front", is_interactive=is_long)
     shown = Fold("Trials on a front", (grid,)) if is_long else grid
     more = [Prose(f"{count - MAX_ROWS:,} more trials are on a front.", "muted")] if count > MAX_ROWS else []
-    return [Heading(f"What {label.lower()} costs"), *(Prose(one) for one in said), plot, shown, *more]
+    return [Heading(title), *(Prose(one) for one in said), plot, shown, *more]
 
 
 def _table(subject: Subject, found: Sequence[Front]) -> tuple[Table, int]:
@@ -57,7 +56,7 @@ def _table(subject: Subject, found: Sequence[Front]) -> tuple[Table, int]:
     for front in found:
         for trial in front.trials:
             of.setdefault(trial, []).append(front.cost.short)
-    records = {record.trial: record for record in standing(subject.records) if record.trial in of}
+    records = {record.trial: record for record in subject.standing if record.trial in of}
     sign = -1 if answer.objective.direction == "maximize" else 1
     order = sorted(records.values(), key=lambda one: (sign * (objective_value(one, answer.objective) or 0), one.trial))
     names = [effect.name for effect in subject.effects if len(effect.values) > 1]

@@ -9,7 +9,7 @@ from vbench.analysis.answer import Answer
 from vbench.analysis.fronts import Cost, Front, FrontPoint
 from vbench.report.dots import Dot, kept
 from vbench.report.plot_data import objective_axis, scale_of
-from vbench.report.text import MISSING, shorten, show_metric, show_share
+from vbench.report.text import MISSING, shorten, show_metric, show_small_share
 from vbench.units import GIB, format_bytes, format_number
 
 MAX_LINKED, MAX_DOTS = 400, 900
@@ -100,7 +100,7 @@ def show_cost(cost: Cost, value: float | None) -> str:
     if cost.unit == "bytes":
         return format_bytes(value)
     if cost.unit == "share":
-        return show_share(value)
+        return show_small_share(value)
     if cost.unit == "tokens":
         return f"{value:,.0f}"
     return f"{format_number(1000 * value)} ms" if cost.name == "p95_tpot_s" else f"{format_number(value)} s"

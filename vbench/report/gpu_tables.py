@@ -18,6 +18,8 @@ from vbench.units import MIB, format_number
 
 MAX_TRIALS = 8
 """Trials that are shown at once, the best first; the page folds the others away."""
+MAX_OTHERS = 200
+"""Of those that are folded away, the best first too."""
 # Short words, so that the last two columns are in sight: the text above the table has the long ones.
 _COLUMNS = ("Trial", "GPU", "Memory", "Power", "1,000 tokens", "SM clock", "Heat", "Slowed by", "Others")
 _NUMERIC = frozenset(range(7))
@@ -32,19 +34,26 @@ class GpuSection:
     others: Table
     num_others: int
     """Trials in `others`."""
+    num_left_out: int
+    """Trials beyond these, that are in neither table."""
     doubts: Table
 
 
-def gpu_section(records: Sequence[TrialRecord], answer: Answer) -> GpuSection | None:
-    """None where no record has GPU data."""
-    measured = [record for record in _best_first(records, answer) if gpu_works(record)]
+def gpu_section(
+    records: Sequence[TrialRecord], answer: Answer, order: Sequence[TrialRecord] | None = None
+) -> GpuSection | None:
+    """None where no record has GPU data. `order`: the trials as `ranked`, where they were."""
+    measured = [record for record in records if gpu_works(record)]
     if not measured:
         return None
+    order = ranked(records, answer.objective) if order is None else order
+    measured = _best_first(measured, order)
     doubts = tuple(Row(cells=(one.text, show_trials(one.trials))) for one in gpu_doubts(records))
     return GpuSection(
         best=_table(measured[:MAX_TRIALS], answer),
-        others=_table(measured[MAX_TRIALS:], answer),
-        num_others=len(measured[MAX_TRIALS:]),
+        others=_table(measured[MAX_TRIALS : MAX_TRIALS + MAX_OTHERS], answer),
+        num_others=len(measured[MAX_TRIALS : MAX_TRIALS + MAX_OTHERS]),
+        num_left_out=len(measured[MAX_TRIALS + MAX_OTHERS :]),
         doubts=Table(columns=("What the GPUs say against the numbers", "Trials"), rows=doubts),
     )
 
@@ -63,9 +72,9 @@ def gpu_lines(record: TrialRecord) -> dict[str, str]:
     return {f"GPU {work.gpu}": _line(work) for work in gpu_works(record)}
 
 
-def _best_first(records: Sequence[TrialRecord], answer: Answer) -> list[TrialRecord]:
+def _best_first(records: Sequence[TrialRecord], order: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The ranked ones, then the others by number; each with its own phases, finals too."""
-    places = {record.trial: place for place, record in enumerate(ranked(records, answer.objective))}
+    places = {record.trial: place for place, record in enumerate(order)}
     return sorted(records, key=lambda one: (places.get(one.trial, len(places)), one.trial))
 
 
@@ -164,10 +173,12 @@ _NOTE = (
 
 def gpus_section(subject: Subject) -> Section | None:
     """None where no record has GPU data."""
-    found = gpu_section(subject.records, subject.answer)
+    found = gpu_section(subject.records, subject.answer, subject.order)
     if found is None:
         return None
     others = f"The other {found.num_others} trial{'s' if found.num_others > 1 else ''}"
+    if found.num_left_out:
+        others = f"The next {found.num_others} of {found.num_others + found.num_left_out:,} others, the best first"
     doubts: list[Block] = [
         Heading("Before you trust these numbers"),
         Grid(found.doubts, "What the GPUs say against the numbers", "prose"),

@@ -8,16 +8,16 @@ from functools import partial
 from vbench.report import plots
 from vbench.report.blocks import Plot, Section
 from vbench.report.plot_bins import NUM_BINS, thin_history
-from vbench.report.plot_data import MAX_INTERVALS, MAX_MARKS, History, history
+from vbench.report.plot_data import MAX_INTERVALS, MAX_MARKS, History
 from vbench.report.subject import Subject
 
 
 def history_section(subject: Subject) -> Section | None:
-    """None where nothing was tried."""
+    """None where nothing was measured."""
     if not subject.records:
         return None
-    data = history(subject.records, subject.answer)
-    if not data.marks:
+    data = subject.history
+    if all(mark.value is None and mark.bound is None for mark in data.marks):
         return None
     plot = history_plot(data)
     return Section("history", plot.title, (plot,))

@@ -22,11 +22,15 @@ _LATENCIES = (
 _GOODPUT = "request_goodput_req_s"
 
 
-def latency_table(records: Sequence[TrialRecord], answer: Answer) -> Table | None:
-    """The best trials first, at most `MAX_TRIALS`; None where all were called offline and nothing asks for it."""
+def latency_table(
+    records: Sequence[TrialRecord], answer: Answer, order: Sequence[TrialRecord] | None = None
+) -> Table | None:
+    """The best trials first, at most `MAX_TRIALS`; None where all were called offline and nothing asks for it.
+    `order`: the trials as `ranked`, where they were."""
     if not any(_is_by_request(record) for record in records):
         return None
-    best = [one for one in ranked(records, answer.objective) if value_of(one.measurements, "p50_ttft_s") is not None]
+    order = ranked(records, answer.objective) if order is None else order
+    best = [one for one in order if value_of(one.measurements, "p50_ttft_s") is not None]
     if not best:
         return None
     has_goodput = any(value_of(one.measurements, _GOODPUT) is not None for one in best)
@@ -85,5 +89,7 @@ _NOTE = (
 
 def latencies_section(subject: Subject) -> Section | None:
     """None where all were called offline and nothing asks for latencies."""
-    table = latency_table(subject.records, subject.answer)
-    return Section("latencies", "Latencies", (Prose(_NOTE, "muted"), Grid(table, "Latencies"))) if table else None
+    table = latency_table(subject.records, subject.answer, subject.order)
+    if table is None:
+        return None
+    return Section("latencies", "Latencies", (Prose(_NOTE, "muted"), Grid(table, "Latencies", "tight")))

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from functools import partial
 
-from vbench.analysis.concurrency import LOADS, LoadPoint, LoadStudy, load_of, load_studies
+from vbench.analysis.concurrency import LOADS, LoadPoint, LoadStudy, load_of, load_studies, whole_load
 from vbench.records.record import TrialRecord
 from vbench.report import plots_load
 from vbench.report.blocks import Block, Bullets, Fold, Grid, Plot, Section, blocks_of
@@ -19,7 +19,7 @@ from vbench.report.text import MISSING, metric_label, show_metric, show_ratio
 def load_section(subject: Subject) -> Section | None:
     """None where nothing of it was measured at two values."""
     answer = subject.answer
-    studies = load_studies(subject.records, answer.objective, answer.best)
+    studies = load_studies(subject.standing, answer.objective, answer.best)
     if not studies:
         return None
     data = load_plot(studies, answer)
@@ -52,9 +52,8 @@ def _plot(subject: Subject, studies: Sequence[LoadStudy], data: LoadPlot) -> Blo
 def _sentences(study: LoadStudy) -> list[str]:
     """What the first line's shape says, and what alike trials say of the two ends; nothing where they say nothing."""
     said = [one for one in (_shape(study), _ends(study)) if one]
-    if study.num_prompts is not None:
-        count = study.num_prompts
-        said.append(f"{study.name}: there are {count} prompts, so that {count} or more lets all of them run at once.")
+    if study.whole is not None:
+        said.append(f"{study.name}: {study.whole} or more lets all prompts run at once, so that more brings nothing.")
     return said
 
 
@@ -66,7 +65,7 @@ def _shape(study: LoadStudy) -> str:
     last = line.points[-1]
     if study.is_rising:
         before = max(line.points[:-1], key=lambda point: point.value)
-        more = "" if study.num_prompts is not None else ": more may give more"
+        more = "" if study.whole is not None else ": more may give more"
         return (
             f"{study.name} ({how}): {last.load:g}, the highest tried, gives {show_ratio(last.value / before.value)} of "
             f"{before.load:g}{_counts(last, before)}{more}."
@@ -93,6 +92,8 @@ def _ends(study: LoadStudy) -> str:
 
 
 def _counts(one: LoadPoint, other: LoadPoint) -> str:
+    if one.count == other.count == 1:
+        return " (one trial each)"
     return f" ({one.count} and {other.count} trial{'' if other.count == 1 else 's'})"
 
 
@@ -131,27 +132,27 @@ def _in_flight_advice(best: TrialRecord) -> str | None:
     most = load_of(best, "load.max_concurrency")
     if most is None or most >= best.prompt_set.num_prompts:
         return None
+    steps = _steps(most, best.prompt_set.num_prompts)
     return (
         f"How many requests are sent at once was never varied: {most:g} of {best.prompt_set.num_prompts} prompts. Add "
-        f"`load.max_concurrency: {_steps(most, best)}` to `parameters` to see where throughput stops rising."
+        f"`load.max_concurrency: {steps}` to `parameters` to see where throughput stops rising."
     )
 
 
 def _limit_advice(best: TrialRecord) -> str | None:
-    limit = load_of(best, "max_num_seqs")
-    if limit is None or limit >= best.prompt_set.num_prompts:
+    limit, whole = load_of(best, "max_num_seqs"), whole_load(best, "max_num_seqs")
+    if limit is None or whole is None or limit >= whole:
         return None
     return (
-        f"How many requests run at once was never varied: the best trial runs at most {limit:g} of its "
-        f"{best.prompt_set.num_prompts} prompts. Add `max_num_seqs: {_steps(limit, best)}` to `parameters` to see "
-        "where throughput stops rising."
+        f"How many requests run at once was never varied: the best trial runs at most {limit:g} of the {whole} that it "
+        f"could. Add `max_num_seqs: {_steps(limit, whole)}` to `parameters` to see where throughput stops rising."
     )
 
 
-def _steps(now: float, best: TrialRecord) -> str:
+def _steps(now: float, whole: int) -> str:
     """The value of now and its doubles, none beyond the first that takes all prompts."""
     start = max(1, int(now))
     found = [start]
-    while len(found) < 4 and found[-1] < best.prompt_set.num_prompts:
+    while len(found) < 4 and found[-1] < whole:
         found.append(2 * found[-1])
     return f"[{', '.join(map(str, found))}]"

@@ -13,7 +13,6 @@ from vbench.records.samples import MemorySamples, read_samples
 from vbench.report import plots_memory
 from vbench.report.blocks import Plot, Prose, Section, blocks_of
 from vbench.report.plot_bins import thin_memory
-from vbench.report.plot_data import history
 from vbench.report.subject import Subject
 from vbench.report.text import show_trials
 from vbench.units import GIB, format_bytes
@@ -34,14 +33,15 @@ def memory_section(subject: Subject) -> Section | None:
 
 
 def _taken(subject: Subject) -> list[tuple[float, float | None]]:
-    """Peak and budget of each trial with a known peak."""
-    peaks = ((value_of(record.measurements, "peak_memory_bytes"), record) for record in subject.records)
+    """Peak and budget of each trial with a known peak; of one that ended early, more might have come."""
+    whole = (record for record in subject.records if record.outcome.is_measured)
+    peaks = ((value_of(record.measurements, "peak_memory_bytes"), record) for record in whole)
     return [(peak, _budget(subject, record)) for peak, record in peaks if peak is not None]
 
 
 def _bought(subject: Subject, budgets: set[float | None]) -> Plot | None:
     """What more memory buys; with the budget where it is known and the same for all."""
-    data = history(subject.records, subject.answer)
+    data = subject.history
     thin = thin_memory(data)
     trials = [mark.trial for mark in data.marks if mark.value is not None and mark.memory_gib is not None]
     if not (thin.marks or thin.cells):
@@ -72,7 +72,7 @@ def _words(taken: Sequence[tuple[float, float | None]], subject: Subject) -> Pro
     over = sum(share > 1 for share in shares)
     low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
     span = f"{high} of it" if low == high else f"{low} to {high} of it"
-    text = f"{_count(len(shares), 'trial')} with a known peak and budget took {span}: "
+    text = f"{_count(len(shares), 'measured trial')} with a known peak and budget took {span}: "
     text += f"{near or 'none'} came within {1 - _NEAR:.0%} of the budget, {over or 'none'} went over it."
     return Prose(text + _left_by_best(subject))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from vbench.records.runs import RunFolder
 from vbench.report.blocks import Block, Fold, Grid, Plot, Prose, Section, Side, Sides, plots_in
 from vbench.report.marks import Mark, mark_of_page
+from vbench.report.provenance import machine_of
 from vbench.report.runs_section import runs_section
-from vbench.report.sections import sections_of
+from vbench.report.sections import each_section
 from vbench.report.subject import Subject
 from vbench.report.text import shorten
 
@@ -32,14 +33,18 @@ class Page:
     """All that are in `sections`, with the mark that each is to bear."""
 
 
-def make_page(*subjects: Subject) -> Page:
-    """Compute all that is shown: of one subject, or of several as parts of a page, in this order."""
-    sections = [sections_of(subject) for subject in subjects]
+def make_page(*subjects: Subject, on_plots: Callable[[Sequence[Plot], Mark | None], None] = lambda _, __: None) -> Page:
+    """Compute all that is shown: of one subject, or of several as parts of a page, in this order. `on_plots` hears of
+    plots, and of their mark, as soon as they are known."""
+    are_parts = len(subjects) > 1
+    sections: list[tuple[Section, ...]] = []
+    for number, subject in enumerate(subjects, 1):
+        own: list[Section] = []
+        for section in each_section(subject):
+            own.append(_in_part(section, number) if are_parts else section)
+            on_plots(plots_in(own[-1:]), subject.mark)
+        sections.append((_head_of_part(number, subject), *own) if are_parts else tuple(own))
     runs = runs_section(subjects)
-    if len(subjects) > 1:
-        sections = [
-            _part(number, one, own) for number, (one, own) in enumerate(zip(subjects, sections, strict=True), 1)
-        ]
     shown = [section for part in sections for section in part]
     if runs is not None:
         shown.insert(0 if len(subjects) > 1 else 1, runs)  # the answer is first, where there is one
@@ -63,25 +68,24 @@ def _names(names: Iterable[str]) -> str:
     return shorten(" + ".join(dict.fromkeys(names)), _LONGEST_NAME)
 
 
-def _part(number: int, subject: Subject, sections: Sequence[Section]) -> tuple[Section, ...]:
-    """A part's sections under a heading of its own; their anchors and plots are named so that no two are alike."""
+def _head_of_part(number: int, subject: Subject) -> Section:
     names = ", ".join(member.name for member in subject.members)
     text = f"{subject.mark.text}. {' '.join(subject.mark.sentences)}" if subject.mark else ""
-    head = Section(
+    return Section(
         f"part-{number}",
         f"Part {number}: {shorten(names, _LONGEST_NAME)}",
         ((Prose(text, "warning"),) if text else ()) + (Prose(" · ".join(_subtitle([subject])), "muted"),),
     )
-    own = (
-        replace(
-            one,
-            name=f"part-{number}-{one.name}",
-            title=f"Part {number} · {one.title}",
-            blocks=tuple(_named(block, number) for block in one.blocks),
-        )
-        for one in sections
+
+
+def _in_part(section: Section, number: int) -> Section:
+    """A part's section; its anchors and plots are named so that no two on the page are alike."""
+    return replace(
+        section,
+        name=f"part-{number}-{section.name}",
+        title=f"Part {number} · {section.title}",
+        blocks=tuple(_named(block, number) for block in section.blocks),
     )
-    return (head, *own)
 
 
 def _named(block: Block, number: int) -> Block:
@@ -102,12 +106,20 @@ def _subtitle(subjects: Sequence[Subject]) -> tuple[str, ...]:
     records = [record for subject in subjects for record in subject.records]
     models = dict.fromkeys(str(record.config.get("model", "")) for record in records)
     engines = dict.fromkeys(f"{record.engine.name} {record.engine.version or ''}".strip() for record in records)
-    parts = [_listed(name for name in models if name), _listed(engines)]
+    parts = [_listed(name for name in models if name), _listed(_machines(subjects)), _listed(engines)]
+    parts.append(f"{len(records):,} trial{'s' if len(records) > 1 else ''}" if records else "")
     runs = [m.contents.run for subject in subjects for m in subject.members] or [one.contents.run for one in subjects]
     times = sorted({str(run["created_at"])[:16].replace("T", " ") for run in runs if run.get("created_at")})
     parts.append(f"{' to '.join(dict.fromkeys((times[0], times[-1])))} UTC" if times else "")
     parts.append(_listed(dict.fromkeys(str(run.get("status", "")).replace("_", " ") for run in runs)))
     return tuple(part for part in parts if part)
+
+
+def _machines(subjects: Sequence[Subject]) -> Iterable[str]:
+    """That of each subject's best trial; of its last where there is no best."""
+    shown = [(subject, subject.answer.best or subject.records[-1]) for subject in subjects if subject.records]
+    names = (machine_of(record, subject.contents) for subject, record in shown)
+    return dict.fromkeys(name for name in names if name)
 
 
 def _listed(names: Iterable[str]) -> str:

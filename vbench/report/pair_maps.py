@@ -74,9 +74,12 @@ def cell_map(pair: Pair, answer: Answer) -> CellMap:
 
 
 def _cell_text(median: float | None, measured: int, failed: int, pruned: int, answer: Answer) -> str:
-    axis_scale = scale_of(answer)
-    lines = [f"{median / axis_scale:,.4g}" if median is not None else ""]
-    counts = [f"n {measured}" if measured else "", f"{failed} failed" if failed else ""]
-    counts.append(f"{pruned} stopped" if pruned else "")
-    lines += [one for one in counts if one]
+    """Three lines at most, for the cells are low; the signs are those of the panels by value."""
+    bound = "▽" if answer.objective.direction == "maximize" else "△"
+    others = [f"{bound} {pruned}" if pruned else "", f"× {failed}" if failed else ""]
+    lines = [
+        "" if median is None else f"{median / scale_of(answer):,.4g}",
+        f"n {measured}" if measured else "",
+        ", ".join(one for one in others if one),
+    ]
     return "\n".join(one for one in lines if one)

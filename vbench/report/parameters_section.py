@@ -32,7 +32,7 @@ def parameters_section(subject: Subject) -> Section | None:
     if not subject.effects:
         return None
     answer = subject.answer
-    data = coded(subject.records, answer.objective)
+    data = coded(subject.standing, answer.objective)
     fit = fit_additive(data)
     found = importance(data, fit)
     effects = in_order_of_importance(subject.effects, found)
@@ -77,6 +77,8 @@ def _importance(subject: Subject, found: Importance) -> list[Block]:
     how_many = f"{found.num_trials:,} completed trials"
     if found.num_trials < found.num_measured:
         how_many = f"an even {how_many} of {found.num_measured:,}"
+    if subject.answer.num_pruned:
+        how_many += f" (not the {subject.answer.num_pruned:,} that were stopped early, slow ones mostly)"
     alt = "Share of the variation explained: " + ", ".join(
         f"{one.name} {one.share:.0%}{'' if one.is_clear else ' (could be chance)'}" for one in found.shares[:MAX_BARS]
     )
@@ -110,6 +112,8 @@ def _slices(subject: Subject, effects: Sequence[ParameterEffect], found: Importa
         "Each dot is a completed trial, each bar the median of a value, n how many completed with it. Other settings "
         "vary within a column. Ringed: the best trial."
     )
+    if any(value.num_failed for effect in effects for value in effect.values):
+        caption += " ×: how many failed."
     if found.shares:
         caption += " Beside each name: its share of the variation; with a question mark, that could be chance."
     if any(panel.middles and not panel.labels for panel in data.panels):
@@ -145,10 +149,17 @@ def _pairs(subject: Subject, pairs: Sequence[Pair]) -> list[Block]:
         said = ["No two parameters can be told to do more together than one by one; shown are the most important ones."]
     unit = _unit(subject)
     caption = (
-        f"In each cell the median{unit} and how many trials it is of; the darker, the more. Hatched: not tried. "
-        "Which pairs are shown was decided by what they explain beyond the parameters one by one, against the largest "
-        "over all pairs that chance gives."
+        f"In each cell the median{unit} and how many trials it is of; the fuller the colour, the more. Hatched: not "
+        "tried. Which pairs are shown was decided by what they explain beyond the parameters one by one, against "
+        "the largest over all pairs that chance gives."
     )
+    cells = [cell for pair in pairs for row in pair.cells for cell in row]
+    if any(cell.is_tried and cell.median is None for cell in cells):
+        caption += " Outlined: tried, but none completed."
+    if any(cell.num_pruned for cell in cells):
+        caption += " Open arrowheads: how many were stopped early."
+    if any(cell.num_failed for cell in cells):
+        caption += " ×: how many failed."
     names = "; ".join(f"{pair.first.name} with {pair.second.name}" for pair in pairs)
     draw = partial(plots_interactions.draw_pairs, tuple(cell_map(pair, subject.answer) for pair in pairs))
     title = "What pairs do together"
@@ -179,7 +190,8 @@ def _failing(subject: Subject) -> list[Block]:
     if not found:
         return []
     said = tuple(_failing_sentence(one) for one in found[:MAX_FAILING])
-    return [Heading("What fails more often"), Bullets(said)]
+    refused = [Prose("What the planner refused counts as failed here.", "muted")] if subject.answer.num_refused else []
+    return [Heading("What fails more often"), Bullets(said), *refused]
 
 
 def _failing_sentence(one: FailingValue) -> str:
@@ -198,7 +210,7 @@ def _and(parts: Sequence[str]) -> str:
 
 
 def _more(count: int) -> str:
-    return f"{count} more can be told from chance"
+    return f"{count} more explain{'s' if count == 1 else ''} less, yet more than chance would"
 
 
 def _upper(text: str) -> str:

@@ -122,7 +122,7 @@ def _plot(
 def front_section(subject: Subject) -> Section | None:
     """None where the sweep has one objective, and its ranked trials differ in nothing that it might cost."""
     blocks = blocks_of(_several(subject), fronts_blocks(subject))
-    return Section("pareto", "What can’t be bettered", blocks) if blocks else None
+    return Section("pareto", "Trade-offs", blocks) if blocks else None
 
 
 def _several(subject: Subject) -> list[Block]:

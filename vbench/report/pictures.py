@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
-import os
-import sys
-import threading
-import warnings
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import repeat
 
 from markupsafe import Markup
 
@@ -23,8 +18,6 @@ from vbench.report.text import printable, shorten
 
 MAX_MARK = 80
 """Characters of a mark on a plot: about what the width takes."""
-_WORTH_A_PROCESS = 4
-"""Plots from which on other processes draw them: a few are done sooner than a process is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +32,44 @@ class Drawn:
     png: bytes
 
 
-def draw_all(found: Iterable[Plot], mark: Mark | None) -> dict[str, Drawn]:
-    """Every plot by its name, in order; the same whether several processes draw or one."""
-    plots = list(found)
-    # What was read stays as it is: the collector needn't walk it again and again, and copies of the process share it.
+class Drawing:
+    """Plots that are being drawn in other processes, where there are such, as soon as they are known."""
+
+    def __init__(self, pool: Executor | None) -> None:
+        self._pool = pool
+        self._begun: dict[str, Future[Drawn]] = {}
+
+    def begin(self, found: Iterable[Plot], mark: Mark | None) -> None:
+        """Have them drawn."""
+        if self._pool is None:
+            return
+        for plot in found:
+            with suppress(RuntimeError):  # the processes are gone: they are drawn here then
+                self._begun[plot.name] = self._pool.submit(draw_one, plot, mark)
+
+    def result(self, plot: Plot) -> Drawn | None:
+        """Waits for it; None where it wasn't begun or didn't work out."""
+        begun = self._begun.get(plot.name)
+        if begun is None:
+            return None
+        try:
+            return begun.result()
+        except Exception:  # drawn here instead, where what is wrong with a plot comes up as it is
+            return None
+
+
+def draw_all(found: Iterable[Plot], mark: Mark | None, drawing: Drawing | None = None) -> dict[str, Drawn]:
+    """Every plot by its name, in order; the same whether other processes draw or this one."""
+    # What was read stays as it is: the collector, which figures need, needn't walk it again and again.
     gc.freeze()
+    was_enabled = gc.isenabled()
+    gc.enable()
     try:
-        drawn = _drawn_apart(plots, mark) if _can_fork(len(plots)) else None
-        return {one.name: one for one in drawn or (draw_one(plot, mark) for plot in plots)}
+        return {plot.name: (drawing.result(plot) if drawing else None) or draw_one(plot, mark) for plot in found}
     finally:
         gc.unfreeze()
+        if not was_enabled:
+            gc.disable()
 
 
 def draw_one(plot: Plot, mark: Mark | None) -> Drawn:
@@ -62,24 +83,3 @@ def draw_one(plot: Plot, mark: Mark | None) -> Drawn:
         svg_file=standalone(root, alt),
         png=picture.png,
     )
-
-
-def _can_fork(num_plots: int) -> bool:
-    # A thread of ours could hold a lock at that moment, which the copy would wait for forever. Elsewhere than on Linux
-    # a process starts by importing everything again, which takes longer than to draw.
-    is_alone = threading.active_count() == 1
-    return num_plots > _WORTH_A_PROCESS and sys.platform == "linux" and is_alone and len(os.sched_getaffinity(0)) > 1
-
-
-def _drawn_apart(plots: Sequence[Plot], mark: Mark | None) -> list[Drawn] | None:
-    """None where it didn't work out: nothing is lost, they are drawn here then."""
-    workers = min(len(os.sched_getaffinity(0)), 4, len(plots) // 2)
-    try:
-        with warnings.catch_warnings():
-            # Python warns of the numeric libraries' idle threads. What they hold, a copy that draws doesn't ask for.
-            warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork")
-            context = multiprocessing.get_context("fork")
-            with ProcessPoolExecutor(workers, mp_context=context, initializer=gc.disable) as pool:
-                return list(pool.map(draw_one, plots, repeat(mark)))
-    except Exception:  # drawn here instead, where what is wrong with a plot comes up as it is
-        return None

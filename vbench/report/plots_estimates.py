@@ -38,10 +38,6 @@ def draw_estimates(panels: Sequence[PairsPanel], theme: Theme) -> Figure:
 def _draw_panel(axes: Axes, panel: PairsPanel, theme: Theme) -> None:
     end = _ROOM * max(max(x, y) for x, y, _ in panel.points)
     axes.plot([0, end], [0, end], color=theme.muted, linewidth=1, linestyle=(0, (4, 3)))
-    axes.text(
-        0.04 * end, 0.96 * end, "planned more than there was", fontsize=7.5, color=theme.muted, va="top", ha="left"
-    )
-    axes.text(0.96 * end, 0.04 * end, "planned less", fontsize=7.5, color=theme.muted, va="bottom", ha="right")
     most = max(count for _, _, count in panel.points)
     sizes = [_SMALLEST + (_LARGEST - _SMALLEST) * (count - 1) / max(1, most - 1) for _, _, count in panel.points]
     axes.scatter(

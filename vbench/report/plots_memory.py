@@ -114,8 +114,8 @@ def draw_memory(data: History, budget_gib: float | None, theme: Theme) -> Figure
     if budget_gib is not None:
         axes = figure.axes[0]
         _draw_budget(axes.axvline(budget_gib), theme)
-        axes.text(
-            budget_gib, 0.02, "budget ", transform=axes.get_xaxis_transform(), ha="right", fontsize=8,
-            color=theme.failed,
+        axes.annotate(
+            "budget", (budget_gib, 0.02), xycoords=axes.get_xaxis_transform(), xytext=(-4, 2), ha="right", fontsize=8,
+            textcoords="offset points", color=theme.failed,
         )  # fmt: skip
     return figure

@@ -38,6 +38,15 @@ def render(draw: Callable[[Theme], Figure], mark: str = "") -> Picture:
     return Picture(svg=svg, png=png)
 
 
+def warm_up() -> None:
+    """Load what the first drawing needs and every other has: writers of files, and fonts."""
+    figure = Figure(figsize=(1, 1))
+    with _settings():
+        figure.subplots().set_title("0")
+        for kind in ("svg", "png"):
+            _saved(figure, kind, None, {})
+
+
 @contextmanager
 def _settings() -> Iterator[None]:
     # matplotlib's defaults, not the user's matplotlibrc: a report looks the same everywhere. But for the backend, which

@@ -72,7 +72,10 @@ def draw_roofline(roof: Roof, dots: Sequence[RooflineDot], theme: Theme) -> Figu
 
 
 def _draw_named(axes: Axes, named: Sequence[RooflineDot], theme: Theme) -> None:
-    for dot, colour, up in zip(named, (theme.best, theme.ink), (1, -13), strict=False):
+    top = max((dot.tflops for dot in named), default=0.0)
+    for dot in named:
+        colour = theme.best if dot.name.startswith("best") else theme.ink
+        up = 2 if dot.tflops == top else -9  # the upper one's name above it, so that two names don't meet
         axes.scatter([dot.intensity], [dot.tflops], s=44, color=colour, zorder=4, urls=[link_to(dot.trial, dot.name)])
         axes.annotate(
             dot.name, (dot.intensity, dot.tflops), xytext=(8, up), textcoords="offset points", fontsize=8,

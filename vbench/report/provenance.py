@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from vbench.analysis.ranking import objective_value
+from vbench.analysis.token_work import has_drawn_lengths
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.report.contents import RunContents
 from vbench.report.marks import mark_of
-from vbench.report.recipe_parts import Provenance
+from vbench.report.recipe_parts import Provenance, limits_of
 from vbench.report.text import shorten, show_metric
 
 _LIMIT = 160
@@ -39,19 +40,28 @@ def provenance_of(
     return Provenance(
         lines=tuple(shorten(line, _LIMIT) for line in lines if line),
         output_tokens=tokens,
+        is_exact=not has_drawn_lengths(record),
         distribution=_distribution(record, contents),
+        limits=limits_of(record),
     )
 
 
 def where(record: TrialRecord, contents: RunContents) -> str:
     """`AMD EPYC, vllm 0.32.0`; `2 × Tesla T4 (kaggle-2xt4), vllm 0.11.0`; of an emulated card, what stood in for it."""
+    machine = machine_of(record, contents) or "an unknown machine"
+    return f"{machine}, {record.engine.name} {record.engine.version or '(version not recorded)'}"
+
+
+def machine_of(record: TrialRecord, contents: RunContents) -> str:
+    """`2 × Tesla T4 (kaggle-2xt4)`; empty where it isn't known."""
     gpus = [str(one.get("name") or "GPU") for one in record.hardware.get("gpus") or () if isinstance(one, Mapping)]
     counts = {name: gpus.count(name) for name in gpus}
     cards = ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts.items())
     profile = str(record.hardware.get("profile") or "")
-    machine = cards or _cpu(contents.machine) or "an unknown machine"
-    named = f" ({profile})" if profile and profile not in ("cpu", "auto", "local-gpu") else ""
-    return f"{machine}{named}, {record.engine.name} {record.engine.version or '(version not recorded)'}"
+    machine = cards or _cpu(contents.machine)
+    if not profile or profile in ("cpu", "auto", "local-gpu"):
+        return machine
+    return f"{machine} ({profile})" if machine else profile
 
 
 def _value(record: TrialRecord, contents: RunContents) -> str:
@@ -60,7 +70,8 @@ def _value(record: TrialRecord, contents: RunContents) -> str:
 
 def _prompts(record: TrialRecord) -> str:
     prompts = record.prompt_set
-    tokens = "until they stop" if prompts.output_tokens is None else f"{prompts.output_tokens} tokens each"
+    most = "up to " if has_drawn_lengths(record) else ""
+    tokens = "until they stop" if prompts.output_tokens is None else f"{most}{prompts.output_tokens} tokens each"
     return f"{prompts.num_prompts} prompts of {prompts.source}, {tokens}"
 
 

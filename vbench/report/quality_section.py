@@ -13,15 +13,17 @@ from vbench.analysis.ranking import objective_value
 from vbench.analysis.remeasure import finals_of, standing
 from vbench.records.record import Quality, TrialRecord
 from vbench.report import plots_search
-from vbench.report.blocks import Grid, Heading, Plot, Prose, Section, blocks_of
+from vbench.report.blocks import Fold, Grid, Heading, Plot, Prose, Section, blocks_of
 from vbench.report.plot_bins import thin_pareto
 from vbench.report.plot_data import Axis, ParetoPlot, ParetoPoint, objective_axis, scale_of
 from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
-from vbench.report.text import MISSING, metric_label, show_metric, show_share, show_trials
+from vbench.report.text import MISSING, metric_label, show_metric, show_small_share, show_trials
 from vbench.spec.types import Objective
 from vbench.units import format_duration
 
+MAX_OPEN = 10
+"""Rows up to which the table isn't folded away."""
 _INCREASE = Objective(metric="nll_increase", direction="minimize")
 
 
@@ -48,6 +50,8 @@ class QualitySection:
 
 def quality_section(records: Sequence[TrialRecord], answer: Answer) -> QualitySection | None:
     """None where no trial was checked."""
+    if not any(record.quality is not None for record in records):
+        return None
     checked = [record for record in standing(records) if record.quality is not None]
     if not checked:
         return None
@@ -62,7 +66,8 @@ def quality_sentences(records: Sequence[TrialRecord], answer: Answer) -> tuple[s
     costs = [record.quality.duration_s for record in records if record.quality is not None]
     if not costs:
         return ()
-    cost = f"Cost of the check: {format_duration(statistics.median(costs))} a trial, in {len(costs)} trials."
+    many = f"{len(costs):,} trials" if len(costs) > 1 else "one trial"
+    cost = f"Cost of the check: {format_duration(statistics.median(costs))} a trial, in {many}."
     best = answer.best
     if best is None:
         return (cost,)
@@ -82,15 +87,15 @@ def _loss(quality: Quality) -> str:
     if interval is not None:
         signs = (1, -1) if increase >= 0 else (-1, 1)
         low, high = sorted(interval, key=lambda bound: bound * signs[0])
-        bounds = f" (95 %: {signs[0] * 100 * low:.2g} to {signs[0] * 100 * high:.2g})"
+        bounds = f" (95%: {signs[0] * 100 * low:.2g}% to {signs[0] * 100 * high:.2g}%)"
         if interval[0] <= 0 <= interval[1]:
             return (
                 f"No loss of likelihood shown for the best against trial {quality.reference_trial}: "
-                f"{show_share(increase)} of NLL per token "
-                f"(95 %: {show_share(interval[0])} to {show_share(interval[1])})"
+                f"{show_small_share(increase)} of NLL per token "
+                f"(95%: {show_small_share(interval[0])} to {show_small_share(interval[1])})"
             )
     verb = "loses" if increase >= 0 else "gains"
-    share = f"{100 * abs(increase):.2g} %{bounds}"
+    share = f"{100 * abs(increase):.2g}%{bounds}"
     return f"The best {verb} {share} of likelihood per token against trial {quality.reference_trial}"
 
 
@@ -125,8 +130,8 @@ def _table(checked: Sequence[TrialRecord], answer: Answer) -> Table:
                     _name(record, is_reference),
                     show_metric(metric, objective_value(record, answer.objective)),
                     show_metric("nll_per_token", record.measurements.get("nll_per_token")),
-                    MISSING if quality.nll_increase is None or is_reference else show_share(quality.nll_increase),
-                    MISSING if interval is None else f"{show_share(interval[0])} – {show_share(interval[1])}",
+                    MISSING if quality.nll_increase is None or is_reference else show_small_share(quality.nll_increase),
+                    MISSING if interval is None else " to ".join(map(show_small_share, interval)),
                     MISSING if quality.greedy_agreement is None else f"{quality.greedy_agreement:.1%}",
                     format_duration(quality.duration_s),
                 ),
@@ -134,7 +139,7 @@ def _table(checked: Sequence[TrialRecord], answer: Answer) -> Table:
             )
         )
     columns = (
-        "Trial", metric_label(metric), "NLL per token", "NLL increase", "95 % interval", "Greedy agreement",
+        "Trial", metric_label(metric), "NLL per token", "NLL increase", "95% interval", "Greedy agreement",
         "Check took",
     )  # fmt: skip
     return Table(columns=columns, rows=tuple(rows), numeric=frozenset(range(len(columns))))
@@ -169,6 +174,14 @@ def _plot(records: Sequence[TrialRecord], checked: Sequence[TrialRecord], answer
     )  # fmt: skip
 
 
+def _shown(table: Table) -> Grid | Fold:
+    """Folded away where it is long: the sentences say what counts."""
+    if len(table.rows) <= MAX_OPEN:
+        return Grid(table, "Quality of the answers")
+    grid = Grid(table, "Quality of the answers", is_interactive=True)
+    return Fold(f"{len(table.rows):,} trials, one by one", (grid,))
+
+
 def answers_section(subject: Subject) -> Section | None:
     """None where no trial's answers were checked."""
     found = quality_section(subject.records, subject.answer)
@@ -181,7 +194,7 @@ def answers_section(subject: Subject) -> Section | None:
         plot = Plot(name="quality", title=title, caption=caption, alt=alt, draw=draw)
     blocks = blocks_of(
         [Prose(sentence) for sentence in found.sentences],
-        Grid(found.table, "Quality of the answers"),
+        _shown(found.table),
         [Heading(plot.title), plot] if plot else None,
     )
     return Section("quality", "Quality of the answers", blocks)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from vbench.records.record import TrialRecord
 from vbench.records.redaction import HIDDEN
 from vbench.spec.calling import OWN_WORDS, SHAPE_PREFIX
 
 # Of a shape: what lets it load without weights or a tokenizer, and has no place in what is put to use.
 _STAND_IN_ARGUMENTS = ("load_format", "skip_tokenizer_init")
+LIMITS = ("max_num_seqs", "max_num_batched_tokens")
+"""vLLM's defaults of these are others offline than in a server (vllm/engine/arg_utils.py, `get_batch_defaults`)."""
+
+_DEFAULTS = {"server": "a server’s defaults are", "offline": "LLM’s defaults are"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +26,11 @@ class Provenance:
 
     lines: tuple[str, ...] = ()
     output_tokens: int | None = None
+    is_exact: bool = True
+    """Whether that is what each request generates; else the most that any does."""
     distribution: str = "vllm"
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """What the engine chose of `LIMITS`, as the configuration left it open."""
 
     @property
     def comments(self) -> list[str]:
@@ -39,6 +48,26 @@ def engine_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
         name: value for name, value in config.items()
         if name not in OWN_WORDS and name not in stands_in and value is not None
     }  # fmt: skip
+
+
+def limits_of(record: TrialRecord) -> dict[str, int]:
+    """What the engine said that it chose of `LIMITS`, where the configuration left it open."""
+    said = {name: record.engine.facts.get(name) for name in LIMITS if record.config.get(name) is None}
+    return {name: value for name, value in said.items() if isinstance(value, int) and not isinstance(value, bool)}
+
+
+def arguments_in(mode: str, config: Mapping[str, Any], provenance: Provenance) -> tuple[dict[str, Any], list[str]]:
+    """The engine's arguments for that way of calling, and a remark on those that come on top: measured in another, a
+    configuration that leaves a limit open would run with another one."""
+    arguments = engine_arguments(config)
+    measured = str(config.get("mode", "offline"))
+    more = (
+        {} if measured == mode else {name: value for name, value in provenance.limits.items() if name not in arguments}
+    )
+    if not more:
+        return arguments, []
+    names = " and ".join(more)
+    return {**arguments, **more}, [f"# {names}: as the engine chose, measured {measured}; {_DEFAULTS[mode]} others"]
 
 
 def is_shape(config: Mapping[str, Any]) -> bool:
@@ -71,11 +100,24 @@ def remarks_on(config: Mapping[str, Any]) -> list[str]:
     if isinstance(replicas, int) and replicas > 1:
         remarks.append(f"# {replicas} engines like this side by side, each on devices of its own, the prompts split")
     if config.get("mode", "offline") != "offline":
-        remarks.append(
-            f"# measured in mode {json.dumps(str(config['mode']))}, load {json.dumps(config.get('load') or {})}"
-        )
+        load = f", load {json.dumps(config['load'])}" if config.get("load") else ""
+        remarks.append(f"# measured in mode {json.dumps(str(config['mode']))}{load}")
     if config.get("lora_modules"):
         remarks.append(f"# measured with adapters, given to the prompts in turn: {json.dumps(config['lora_modules'])}")
     if sampling:
         remarks.append(f"# measured with sampling {json.dumps(sampling)}")
+    if hidden := _hidden(config):
+        remarks.append(
+            f"# measured with values of {', '.join(map(json.dumps, hidden))} that are not recorded: set them"
+        )
     return remarks
+
+
+def _hidden(config: Mapping[str, Any]) -> list[str]:
+    """Environment variables whose values were secrets."""
+    environment = config.get("environment")
+    return (
+        [str(name) for name, value in environment.items() if value == HIDDEN]
+        if isinstance(environment, Mapping)
+        else []
+    )

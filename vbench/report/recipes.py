@@ -16,6 +16,7 @@ from typing import Any
 from vbench.report.recipe_parts import (
     NOWHERE,
     Provenance,
+    arguments_in,
     engine_arguments,
     environment_of,
     model_of,
@@ -43,14 +44,16 @@ def as_serve(config: Mapping[str, Any], provenance: Provenance = NOWHERE) -> str
         prefix = [f"{name}={shlex.quote(_no_nul(value))}" for name, value in environment.items()]
     else:  # the shell wouldn't take such a name as an assignment; env(1) does
         prefix = ["env", *(shlex.quote(_no_nul(f"{name}={value}")) for name, value in environment.items())]
-    lines = [" ".join([*prefix, *(shlex.quote(_no_nul(word)) for word in start)])]
-    for name, value in engine_arguments(config).items():
+    command = " ".join(shlex.quote(_no_nul(word)) for word in start)
+    lines = [" ".join(prefix), command] if len(environment) > 1 else [" ".join([*prefix, command])]
+    arguments, more = arguments_in("server", config, provenance)
+    for name, value in arguments.items():
         lines.append(" ".join(shlex.quote(_no_nul(word)) for word in _flag_words(name, value)))
     adapters = config.get("lora_modules") or {}
     if adapters:
         words = ["--lora-modules", *(f"{name}={path}" for name, path in adapters.items())]
         lines.append(" ".join(shlex.quote(_no_nul(word)) for word in words))
-    return "\n".join([*provenance.comments, *remarks_on(config), " \\\n  ".join(lines)])
+    return "\n".join([*provenance.comments, *remarks_on(config), *more, " \\\n  ".join(lines)])
 
 
 def _flag_words(name: str, value: Any) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from vbench.report.recipe_parts import (
     NOWHERE,
     Provenance,
-    engine_arguments,
+    arguments_in,
     environment_of,
     is_shape,
     model_of,
@@ -47,11 +47,12 @@ def as_notebook(config: Mapping[str, Any], provenance: Provenance = NOWHERE, tit
 def _preamble(config: Mapping[str, Any], provenance: Provenance) -> list[str]:
     """Everything up to the engine: where it comes from, environment, imports, arguments, sampling."""
     environment = environment_of(config)
-    lines = [*provenance.comments, *remarks_on(config)]
+    chosen, more = arguments_in("offline", config, provenance)
+    lines = [*provenance.comments, *remarks_on(config), *more]
     if environment:
         lines += ["import os", "", f"os.environ.update({environment!r})  # vLLM reads it on import", ""]
     lines += _imports(config)
-    arguments = {"model": model_of(config), **engine_arguments(config)}
+    arguments = {"model": model_of(config), **chosen}
     lines += ["", "kwargs = dict(", *_keywords(arguments, "    "), ")"]
     return [*lines, *_sampling(config, provenance)]
 
@@ -75,7 +76,10 @@ def _sampling(config: Mapping[str, Any], provenance: Provenance) -> list[str]:
         fields["detokenize"] = False
     kind = "BeamSearchParams" if is_beam else "SamplingParams"
     exact = provenance.output_tokens
-    note = "" if exact is None else f"  # measured with exactly {exact} tokens each: ignore_eos=True"
+    how = "exactly" if provenance.is_exact else "exact lengths of up to"
+    note = f"  # measured with {how} {exact} tokens each: ignore_eos=True"
+    if exact is None:
+        note = "" if not provenance.lines else "  # measured until each answer stopped: choose max_tokens"
     return [f"sampling = {kind}({note}", *_keywords(fields, "    ", nested=_NESTED), ")"]
 
 

@@ -16,7 +16,14 @@ from vbench.report.blocks import Calculator
 from vbench.report.page import Page
 from vbench.report.pictures import Drawn
 from vbench.report.plot_theme import plot_css
-from vbench.report.text import NOT_MEASURED, escape_markdown, fence_markdown, printable
+from vbench.report.text import (
+    NOT_MEASURED,
+    escape_markdown,
+    fence_markdown,
+    printable,
+    spans_in_html,
+    spans_in_markdown,
+)
 from vbench.units import format_duration, format_number
 
 SCRIPTS = ("tables.js", "copy.js", "calculator.js", "shell.js")
@@ -25,7 +32,7 @@ SCRIPTS = ("tables.js", "copy.js", "calculator.js", "shell.js")
 def render_html(page: Page, drawn: Mapping[str, Drawn]) -> str:
     """The whole page as one file: nothing is fetched, and no script runs but vbench's own."""
     script = page_script()
-    template = _environment(_html_text).get_template("report.html.j2")
+    template = _environment(_html_text, spans_in_html).get_template("report.html.j2")
     return template.render(page=page, drawn=drawn, script=script, script_hash=hash_of(script))
 
 
@@ -43,10 +50,10 @@ def hash_of(script: str) -> str:
 
 def render_markdown(page: Page, drawn: Mapping[str, Drawn]) -> str:
     """The same for a code host; plots are linked from `plots/`."""
-    return _environment(escape_markdown).get_template("report.md.j2").render(page=page, drawn=drawn)
+    return _environment(escape_markdown, spans_in_markdown).get_template("report.md.j2").render(page=page, drawn=drawn)
 
 
-def _environment(finalize: Callable[[Any], Any]) -> Environment:
+def _environment(finalize: Callable[[Any], Any], spans: Callable[[str], Markup]) -> Environment:
     environment = Environment(
         loader=PackageLoader("vbench.report"),
         autoescape=True,
@@ -58,6 +65,7 @@ def _environment(finalize: Callable[[Any], Any]) -> Environment:
     )
     environment.globals["plot_css"] = Markup(plot_css())  # noqa: S704 -- our own colours
     environment.filters["fence"] = fence_markdown
+    environment.filters["spans"] = spans
     environment.filters["key"] = _key
     environment.filters["uses"] = _uses
     environment.filters["kind"] = lambda block: type(block).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from vbench.analysis.roofline import NEAR, Position, position
@@ -102,7 +103,19 @@ def _table(found: Sequence[tuple[str, Position]]) -> Table:
         )
         for word, place in found
     )
-    return Table(columns=columns, rows=rows, numeric=frozenset((0, 2, 3, 4, 5, 6)))
+    return _without_unknown(Table(columns=columns, rows=rows, numeric=frozenset((0, 2, 3, 4, 5, 6))))
+
+
+def _without_unknown(table: Table) -> Table:
+    """Without the columns of which nothing was measured: the words above say so."""
+    unknown = (NOT_MEASURED, MISSING)
+    kept = [place for place in range(len(table.columns)) if any(row.cells[place] not in unknown for row in table.rows)]
+    return replace(
+        table,
+        columns=tuple(table.columns[place] for place in kept),
+        rows=tuple(replace(row, cells=tuple(row.cells[place] for place in kept)) for row in table.rows),
+        numeric=frozenset(new for new, place in enumerate(kept) if place in table.numeric),
+    )
 
 
 def _at_least(value: float | None, scale: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from vbench.analysis.ranking import baseline_of, objective_value
+from vbench.analysis.ranking import objective_value
 from vbench.analysis.search_work import (
     Arm,
     Counts,
@@ -19,9 +19,10 @@ from vbench.analysis.search_work import (
     search_arm,
     spent_by_part,
 )
+from vbench.analysis.timing import TimeSplit
 from vbench.records.record import TrialRecord
 from vbench.report import plots_search
-from vbench.report.blocks import Block, Grid, Heading, Plot, Prose, Section, blocks_of
+from vbench.report.blocks import Block, Fold, Grid, Heading, Plot, Prose, Section, blocks_of
 from vbench.report.contents import RunContents
 from vbench.report.plot_data import Course
 from vbench.report.search_tables import finals_notes, finals_table, plural, sessions_table, worth_sentences
@@ -53,8 +54,10 @@ class SearchSection:
     sessions: Table | None
 
 
-def search_section(records: Sequence[TrialRecord], contents: RunContents) -> SearchSection | None:
-    """None where nothing was searched."""
+def search_section(
+    records: Sequence[TrialRecord], contents: RunContents, splits: Sequence[TimeSplit] | None = None
+) -> SearchSection | None:
+    """None where nothing was searched. `splits` are those of the records, where they were made already."""
     if not any(record.origin in _ORIGINS for record in records):
         return None
     objective = contents.objective
@@ -64,7 +67,7 @@ def search_section(records: Sequence[TrialRecord], contents: RunContents) -> Sea
     again = finalists(records, objective)
     return SearchSection(
         facts=_facts(records, contents, random),
-        spent=_spent(records),
+        spent=_spent(records, splits),
         worth=worth_sentences(search, random, borrowed, records, objective) if random else (),
         course=_course(search, random, records, objective),
         finals=finals_table(again, objective) if again else None,
@@ -84,7 +87,7 @@ def _facts(records: Sequence[TrialRecord], contents: RunContents, random: Arm | 
     rows = [
         ("Method", _method(contents.run)),
         ("Started from", _warm_start(contents.run)),
-        ("Started", f"{counts.started} trials" + (", the baseline among them" if baseline_of(records) else "")),
+        ("Started", f"{counts.started} trials" + (", the baseline among them" if _baseline(records) else "")),
         ("Refused by the planner", f"{counts.refused}, at no cost" if counts.refused else ""),
         ("Stopped early", _stopped(records, counts)),
         ("Failed", str(counts.failed) if counts.failed else ""),
@@ -148,8 +151,8 @@ def _gpu_time(contents: RunContents) -> str:
     return f"{format_duration(total.gpu_s)} in {sessions} (a CPU counts as one GPU)"
 
 
-def _spent(records: Sequence[TrialRecord]) -> Table | None:
-    spent = spent_by_part(records)
+def _spent(records: Sequence[TrialRecord], splits: Sequence[TimeSplit] | None) -> Table | None:
+    spent = spent_by_part(records, splits)
     total = sum(spent.values())
     if total <= 0:
         return None
@@ -162,11 +165,15 @@ def _spent(records: Sequence[TrialRecord]) -> Table | None:
     return Table(columns=("Engine time", "Took", "Share"), rows=tuple(rows), numeric=frozenset((1, 2)))
 
 
+def _baseline(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """By its own, first measurement."""
+    return next((one for one in records if one.origin == "baseline"), None)
+
+
 def _course(search: Arm, random: Arm | None, records: Sequence[TrialRecord], objective: Objective) -> Course | None:
     if not search.points and not (random and random.points):
         return None
-    baseline = baseline_of(records)
-    first = None if baseline is None else next(one for one in records if one.trial == baseline.trial)
+    first = _baseline(records)
     return Course(
         objective=objective,
         search=search,
@@ -181,7 +188,7 @@ def _share(share: float) -> str:
 
 def searched_section(subject: Subject) -> Section | None:
     """None where nothing was searched."""
-    found = search_section(subject.records, subject.contents)
+    found = search_section(subject.records, subject.contents, subject.splits)
     if found is None:
         return None
     title = "What the search did"
@@ -193,10 +200,17 @@ def searched_section(subject: Subject) -> Section | None:
         plot,
         [Heading("Finals"), *map(Prose, found.finals_notes)] if found.finals else None,
         Grid(found.finals, "Finalists, measured again") if found.finals else None,
-        _titled("Where the engine time went", found.spent, "Engine time by part of a trial", "narrow"),
+        _spent_fold(found.spent),
         _titled("Sessions", found.sessions, "Sessions of this run"),
     )
     return Section("search", title, blocks)
+
+
+def _spent_fold(table: Table | None) -> Fold | None:
+    """Folded away, as the section on time says the same in a sentence."""
+    if table is None:
+        return None
+    return Fold("Where the engine time went", (Grid(table, "Engine time by part of a trial", "narrow"),))
 
 
 def _titled(title: str, table: Table | None, caption: str, style: str = "") -> list[Block]:
@@ -208,8 +222,8 @@ def course_plot(course: Course) -> Plot:
     arms = "the search" if course.random is None else "the search and a random search"
     alt = f"Best {metric_label(course.objective.metric)} so far of {arms} against engine-seconds."
     caption = (
-        "Best so far of the trials that may be ranked, by their first measurements. Time is what the arm's own trials "
-        "took, start-up included; baseline and finals are not counted."
+        "Best so far of the trials that may be ranked, by their first measurements. Time is what a search's own "
+        "trials took, start-up included; baseline and finals are not counted."
     )
     if course.random and any(point.is_borrowed for point in course.random.points):
         caption += " Hollow: the random arm drew a point that the search had measured; it was not run twice."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from vbench.report.answer_section import answer_section
 from vbench.report.blocks import Section
@@ -53,8 +53,13 @@ _EARLY = (answer_section, next_section, problems_section, failures_section)
 _FAILURES_FIRST = (*_EARLY, *(make for make in SECTIONS if make not in _EARLY))
 
 
-def sections_of(subject: Subject) -> tuple[Section, ...]:
+def each_section(subject: Subject) -> Iterator[Section]:
     """Those that have something to say, in order; what failed comes early where nothing could be ranked."""
     order = SECTIONS if subject.answer.best is not None else _FAILURES_FIRST
     made = (make for make in order if not (subject.is_merged and make in _OF_ONE_RUN))
-    return tuple(section for make in made if (section := make(subject)) is not None)
+    return (section for make in made if (section := make(subject)) is not None)
+
+
+def sections_of(subject: Subject) -> tuple[Section, ...]:
+    """All of them."""
+    return tuple(each_section(subject))

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from vbench.analysis.answer import FAKE_ENGINE
-from vbench.analysis.merged import first_numbers, moved
+from vbench.analysis.merged import as_any_trial, first_numbers, moved
 from vbench.analysis.ranking import best
 from vbench.metrics import metric_of
 from vbench.outcome import Outcome
@@ -169,10 +169,7 @@ def _with_one_baseline(records: list[TrialRecord], own: range) -> list[TrialReco
     kept = next((trial for trial in baselines if trial in own), None)
     if kept is None:
         return records
-    return [
-        one.model_copy(update={"origin": "search"}) if one.origin == "baseline" and one.trial != kept else one
-        for one in records
-    ]
+    return [as_any_trial(one) if one.origin == "baseline" and one.trial != kept else one for one in records]
 
 
 def _merged(members: Sequence[Member], records: list[TrialRecord]) -> RunContents:

@@ -9,10 +9,14 @@ from functools import cached_property
 from vbench.analysis.answer import Answer, find_answer
 from vbench.analysis.effects import ParameterEffect, effects
 from vbench.analysis.merged import origin_of
+from vbench.analysis.ranking import ranked
+from vbench.analysis.remeasure import standing
+from vbench.analysis.timing import TimeSplit, time_split
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.report.contents import RunContents
 from vbench.report.marks import Mark, mark_of
+from vbench.report.plot_data import History, history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,27 @@ class Subject:
         return sorted(self.contents.result.records, key=lambda record: record.trial)
 
     @cached_property
+    def standing(self) -> Sequence[TrialRecord]:
+        """What is ranked, compared and counted once (`remeasure.standing`), by trial number. Whatever asks for that of
+        `records` gets the same of these, and sooner."""
+        return standing(self.records)
+
+    @cached_property
+    def order(self) -> Sequence[TrialRecord]:
+        """The trials that may be called the best, best first (`ranking.ranked`)."""
+        return ranked(self.standing, self.contents.objective)
+
+    @cached_property
+    def splits(self) -> Sequence[TimeSplit]:
+        """Where the time of each of `records` went."""
+        return [time_split(record) for record in self.records]
+
+    @cached_property
+    def history(self) -> History:
+        """Every trial as a mark, in order."""
+        return history(self.records, self.answer)
+
+    @cached_property
     def runs(self) -> Mapping[int, str] | None:
         """The run of each trial, to stand beside it; None where all are of one run."""
         if not self.is_merged:
@@ -83,12 +108,12 @@ class Subject:
     @cached_property
     def answer(self) -> Answer:
         """The best trial and what is known of it."""
-        return find_answer(self.records, self.contents.objective)
+        return find_answer(self.records, self.contents.objective, order=self.order)
 
     @cached_property
     def effects(self) -> tuple[ParameterEffect, ...]:
         """What each parameter did."""
-        return tuple(effects(self.records, self.contents.objective))
+        return tuple(effects(self.standing, self.contents.objective))
 
     @cached_property
     def mark(self) -> Mark | None:

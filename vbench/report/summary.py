@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vbench.analysis.answer import Answer
 from vbench.analysis.ranking import Gain
-from vbench.analysis.timing import time_split
+from vbench.analysis.timing import TimeSplit, time_split
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
 from vbench.report.blocks import Fact
@@ -20,7 +20,7 @@ def summary_headline(answer: Answer) -> str:
         if answer.finals:
             if answer.num_ranked == 1:
                 return f"Trial {answer.best.trial} is the best, and was measured again"
-            return f"Trial {answer.best.trial} is the best of the {answer.num_ranked} that were measured again"
+            return f"Trial {answer.best.trial} is the best of {answer.num_ranked} finalists, which were measured again"
         if answer.num_remeasured:
             trial, others = answer.best.trial, answer.num_remeasured
             which = f"the {others} that were" if others > 1 else "the one that was"
@@ -34,11 +34,15 @@ def summary_headline(answer: Answer) -> str:
     return f"{completed}, but none of them has a value and keeps every constraint"
 
 
-def summary_facts(answer: Answer, records: Sequence[TrialRecord]) -> tuple[Fact, ...]:
-    """The numbers that matter most: the best value first, with what each is worth."""
-    tried = Fact(label="Trials", value=str(answer.num_trials), note=_how_they_ended(answer))
+def summary_facts(
+    answer: Answer, records: Sequence[TrialRecord], splits: Sequence[TimeSplit] | None = None
+) -> tuple[Fact, ...]:
+    """The numbers that matter most: the best value first, with what each is worth. `splits` are those of the records,
+    where they were made already."""
+    tried = Fact(label="Trials", value=f"{answer.num_trials:,}", note=_how_they_ended(answer))
     total = sum(record.duration_s or 0.0 for record in records)
-    spent = Fact(label="Time spent", value=format_duration(total), note=_startup_share(records))
+    splits = [time_split(record) for record in records] if splits is None else splits
+    spent = Fact(label="Time spent", value=format_duration(total), note=_startup_share(splits))
     if answer.best is None:
         return (tried, spent) if records else ()
     metric = answer.objective.metric
@@ -56,7 +60,7 @@ def summary_facts(answer: Answer, records: Sequence[TrialRecord]) -> tuple[Fact,
     memory = Fact(
         label="Peak memory",
         value=NOT_MEASURED if answer.peak_memory_bytes is None else format_bytes(answer.peak_memory_bytes),
-        note=_memory_note(source),
+        note=_memory_note(source, len(answer.best.hardware.get("gpus") or ())),
     )
     return (value, _gain_fact(answer), memory, tried, spent)
 
@@ -65,21 +69,22 @@ def _how_they_ended(answer: Answer) -> str:
     refused = answer.num_refused
     failed = answer.num_trials - answer.num_completed - answer.num_pruned - refused
     if not (answer.num_pruned or refused):
-        return f"{answer.num_completed} completed, {failed} not" if failed else "all completed"
-    rest = f", {answer.num_pruned} stopped early" if answer.num_pruned else ""
-    rest += f", {failed} failed" if failed else ""
-    rest += f", {refused} refused by the planner" if refused else ""
-    return f"{answer.num_completed} completed{rest}"
+        return f"{answer.num_completed} completed, {failed} failed" if failed else "all completed"
+    rest = f", {answer.num_pruned:,} stopped early" if answer.num_pruned else ""
+    rest += f", {failed:,} failed" if failed else ""
+    rest += f", {refused:,} refused by the planner" if refused else ""
+    return f"{answer.num_completed:,} completed{rest}"
 
 
-def _memory_note(source: str) -> str:
+def _memory_note(source: str, num_gpus: int) -> str:
     if "pss" in source.lower():
-        return "PSS of the trial's process tree: host memory, as the engine ran on a CPU"
+        return "host memory (PSS of the trial's process tree), as the engine ran on a CPU"
+    if source == "NVML":
+        return "of the fullest GPU, by NVML" if num_gpus > 1 else "of the GPU, by NVML"
     return source or "source not recorded"
 
 
-def _startup_share(records: Sequence[TrialRecord]) -> str:
-    splits = [time_split(record) for record in records]
+def _startup_share(splits: Sequence[TimeSplit]) -> str:
     total = sum(split.total_s for split in splits)
     return f"{sum(split.startup_s for split in splits) / total:.0%} of it starting engines" if total > 0 else ""
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vbench.analysis.answer import Answer
 from vbench.analysis.effects import ParameterEffect
-from vbench.analysis.estimates import Compared, EstimateCheck
 from vbench.analysis.ranking import objective_value
+from vbench.analysis.token_work import has_drawn_lengths
 from vbench.analysis.wording import bound_text
 from vbench.metrics import METRICS
 from vbench.records.record import TrialRecord
 from vbench.report.text import MISSING, NOT_MEASURED, show_metric, show_trials, show_value
 from vbench.spec.types import Objective
-from vbench.units import format_bytes
+
+_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?", re.ASCII)
+_NUMBER_AND_UNIT = re.compile(rf"({_NUMBER.pattern})(%?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,44 +126,30 @@ def _origin(record: TrialRecord) -> str:
 
 
 def warnings_table(records: Sequence[TrialRecord]) -> Table:
-    """Each different warning once, with its trials."""
-    trials: dict[str, list[int]] = {}
+    """Each kind of warning once, with its trials; where only numbers differ, from which to which."""
+    kinds: dict[str, dict[str, list[int]]] = {}
     for record in records:
         for warning in record.warnings:
-            trials.setdefault(warning, []).append(record.trial)
-    rows = tuple(Row(cells=(warning, show_trials(numbers))) for warning, numbers in trials.items())
+            kinds.setdefault(_NUMBER.sub("#", warning), {}).setdefault(warning, []).append(record.trial)
+    rows = tuple(
+        Row(cells=(_ranged(list(kind)), show_trials(sorted({trial for found in kind.values() for trial in found}))))
+        for kind in kinds.values()
+    )
     return Table(columns=("Warning", "Trials"), rows=rows)
 
 
-def estimates_table(checks: Sequence[EstimateCheck]) -> Table:
-    """What the planner expected beside what the engine said."""
-    columns = ("Trial", "Verdict", "Weights planned", "reported", "off", "KV tokens planned", "reported", "off")
-    rows = tuple(
-        Row(
-            cells=(
-                str(one.trial),
-                one.verdict,
-                *(_size(value) for value in (one.weights.planned, one.weights.reported)),
-                _off(one.weights),
-                *(_count(value) for value in (one.kv_tokens.planned, one.kv_tokens.reported)),
-                _off(one.kv_tokens),
-            )
-        )
-        for one in checks
-    )
-    return Table(columns=columns, rows=rows, numeric=frozenset((0, 2, 3, 4, 5, 6, 7)))
+def _ranged(texts: Sequence[str]) -> str:
+    """Texts that differ in numbers alone, as one: `differ by 20% to 385%`."""
+    if len(texts) == 1:
+        return texts[0]
+    columns = zip(*(_NUMBER.findall(text) for text in texts), strict=True)
+    spans = iter([sorted(set(column), key=lambda number: float(number.replace(",", ""))) for column in columns])
 
+    def span(found: re.Match[str]) -> str:
+        numbers, unit = next(spans), found[2]
+        return f"{numbers[0]}{unit}" if len(numbers) == 1 else f"{numbers[0]}{unit} to {numbers[-1]}{unit}"
 
-def _size(num_bytes: float | None) -> str:
-    return MISSING if num_bytes is None else format_bytes(num_bytes)
-
-
-def _count(value: float | None) -> str:
-    return MISSING if value is None else f"{value:,.0f}"
-
-
-def _off(compared: Compared) -> str:
-    return MISSING if compared.error is None else f"{compared.error:+.1%}"
+    return _NUMBER_AND_UNIT.sub(span, texts[0])
 
 
 def metrics_table() -> Table:
@@ -192,8 +181,13 @@ def _flatten(prefix: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 def prompt_sets_table(records: Sequence[TrialRecord]) -> Table:
     """The prompt sets of the trials, each once; its tokens as a trial that came far enough counted them."""
     rows: dict[tuple[str, ...], list[str]] = {}
+    drawn: dict[str, bool | None] = {}
+    for record in records:
+        if drawn.get(record.prompt_set.sha256) is None:
+            drawn[record.prompt_set.sha256] = has_drawn_lengths(record)
     for one in (record.prompt_set for record in records):
-        length = "until it stops" if one.output_tokens is None else str(one.output_tokens)
+        most = "up to " if drawn[one.sha256] else ""
+        length = "until it stops" if one.output_tokens is None else f"{most}{one.output_tokens}"
         counts = rows.setdefault((one.sha256, str(one.num_prompts), length, one.source), [])
         if one.input_tokens is not None and f"{one.input_tokens:,}" not in counts:
             counts.append(f"{one.input_tokens:,}")

@@ -24,7 +24,7 @@ from vbench.report import recipes
 from vbench.report.gpu_tables import doubts_of_best
 from vbench.report.pareto_section import front_table, varied
 from vbench.report.quality_section import quality_sentences
-from vbench.report.recipe_parts import Provenance
+from vbench.report.recipe_parts import Provenance, limits_of
 from vbench.report.summary import late_trials, missing_finals, summary_facts, summary_headline
 from vbench.report.tables import differences_table, outcome_text, value_text
 from vbench.report.text import (
@@ -52,6 +52,8 @@ _STYLES = {
 }
 
 
+_ONE_LINE = {ord("\n"): " ", ord("\t"): " "}
+_LONGEST_ADVICE = 300
 _WIDTH_FOR_COST = 72
 """Columns from which the table of trials has room for memory and time; one trial's details have them anyway."""
 _MOST_BOUNDS = 1000
@@ -90,7 +92,8 @@ def _table(records: Sequence[TrialRecord], objective: Objective, width: int, mar
     headings = [shorten(name.rpartition(".")[2], 24) for name in names]
     is_wide = width >= 84 + sum(min(len(heading), 16) + 2 for heading in headings)
     title = mark or (FAKE_MARK if answer.is_fake else None)
-    table = Table(title=title, title_style="bold yellow", box=None, pad_edge=False, header_style="dim")
+    table = Table(title=title, title_style="bold yellow", title_justify="left", box=None, pad_edge=False)
+    table.header_style = "dim"
     if names and not is_wide:
         table.caption = Text("Parameters: " + " · ".join(headings), justify="left", style="dim")
     table.add_column("Trial", justify="right", no_wrap=True)
@@ -112,7 +115,7 @@ def _table(records: Sequence[TrialRecord], objective: Objective, width: int, mar
             *_settings_cells(record, names, is_wide=is_wide),
         ]
         style = "bold green" if is_best else _STYLES.get(record.outcome, "red")
-        table.add_row(*(Text(printable(cell)) for cell in cells), style=style)
+        table.add_row(*(Text(printable(cell).translate(_ONE_LINE)) for cell in cells), style=style)
     return table
 
 
@@ -163,7 +166,8 @@ def summary(
     the mark of what isn't a plain measurement. `distribution`: the engine's, as pip names it."""
     answer = find_answer(records, objective)
     best = answer.best
-    origin = Provenance(distribution=distribution)
+    limits = {} if best is None else limits_of(best)
+    origin = Provenance(distribution=distribution, limits=limits)
     command = None if best is None else Text(printable(recipes.as_serve(best.config, origin)).rstrip("\n"))
     return Summary(panel=_panel(records, answer, mark), command=command)
 
@@ -193,7 +197,7 @@ def _panel(records: Sequence[TrialRecord], answer: Answer, mark: str | None) -> 
         failures = _grid()
         for group in groups:
             trials = f"{group.count}× (trial{'s' if group.count > 1 else ''} {show_trials(group.trials)})"
-            advice = Text(printable(group.advice))
+            advice = Text(shorten(group.advice, _LONGEST_ADVICE))
             failures.add_row(Text(printable(group.failure_class), style="red"), Text(trials, style="dim"), advice)
         parts += [Text(), failures]
     return Panel(Group(*parts), border_style="yellow" if mark else "green" if answer.best else "red")

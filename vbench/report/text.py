@@ -10,32 +10,22 @@ import math
 import re
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from vbench.analysis.statistics import Interval
 from vbench.metrics import metric_of
+from vbench.printable import printable as printable  # noqa: PLC0414 -- re-exported
 from vbench.units import format_bytes, format_number
 
 MISSING = "–"
 NOT_MEASURED = "not measured"
 FAKE_MARK = "fake engine: not a measurement"
 """Stands on everything that shows the fake engine's numbers, which come from a formula."""
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
-# Control characters but newline and tab; bidi embeddings, overrides and isolates, which make text read as another; and
-# lone surrogates, which no encoding can write.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _MARKDOWN_AT_START = re.compile(r"[#+\-=]+(?=\s|$)|\d+(?=[.)](?:\s|$))")
+_SPAN = re.compile(r"`([^`]{1,80})`")
+_MARKDOWN_SPAN = re.compile(r"\\`([^`\\&]{1,80})\\`")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-
-
-def printable(text: str) -> str:
-    """Without terminal escapes; other characters that can't or mustn't be shown become U+FFFD.
-
-    >>> printable("\\x1b[31mred\\x1b[0m \\x00")
-    'red �'
-    """
-    return _UNPRINTABLE.sub("\ufffd", _ANSI.sub("", text.replace("\r\n", "\n")))
 
 
 def shorten(text: str, limit: int) -> str:
@@ -106,6 +96,16 @@ def show_share(share: float) -> str:
     return "±0.0%" if text in ("+0.0%", "-0.0%") else text.replace("-", "−")
 
 
+def show_small_share(share: float) -> str:
+    """A change of which a tenth of a percent is a lot, as of likelihoods.
+
+    >>> show_small_share(0.0042), show_small_share(-0.00004)
+    ('+0.42%', '±0.00%')
+    """
+    text = f"{share:+.2%}"
+    return "±0.00%" if text in ("+0.00%", "-0.00%") else text.replace("-", "−")
+
+
 def metric_label(name: str) -> str:
     """For people: `Output throughput`, `p95 Time to first token`."""
     declared = metric_of(name)
@@ -138,6 +138,44 @@ def escape_markdown(value: object) -> Markup:
         # "1." needs its dot escaped, "# " its hash: a backslash before a digit would be printed.
         line = f"{marker}\\{line[len(marker) :]}" if marker.isdigit() else "\\" + line
     return Markup(line)  # noqa: S704 -- escaped above, for Markdown
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop; a first word that may be a setting's name stays as it is.
+
+    >>> sentence("lower it"), sentence("max_num_seqs is too high.")
+    ('Lower it.', 'max_num_seqs is too high.')
+    """
+    first = text.partition(" ")[0]
+    is_word = first.isalpha() and first.islower()
+    return stopped(text[0].upper() + text[1:] if is_word else text)
+
+
+def stopped(text: str) -> str:
+    """With a full stop, where it doesn't end with a mark already.
+
+    >>> stopped("lower it"), stopped("")
+    ('lower it.', '')
+    """
+    return text if not text or text[-1] in ".!?…" else f"{text}."
+
+
+def spans_in_html(text: str) -> Markup:
+    """Escaped, with what stands in backticks as code.
+
+    >>> str(spans_in_html("try `--no-plan` <b>"))
+    'try <code>--no-plan</code> &lt;b&gt;'
+    """
+    return Markup(_SPAN.sub(r"<code>\1</code>", str(escape(printable(text)))))  # noqa: S704 -- escaped
+
+
+def spans_in_markdown(text: str) -> Markup:
+    """`escape_markdown`, but code stays code where its text needed no escape.
+
+    >>> str(spans_in_markdown("try `--no-plan` *"))
+    'try `--no-plan` \\\\*'
+    """
+    return Markup(_MARKDOWN_SPAN.sub(r"`\1`", str(escape_markdown(text))))  # noqa: S704 -- escaped
 
 
 def fence_markdown(text: str, language: str = "") -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from vbench.analysis.startup import KV_CACHE, Startup, StartupSummary, part_totals, startups, summaries
-from vbench.analysis.timing import TimeSplit, binned, time_split
+from vbench.analysis.timing import TimeSplit, binned
 from vbench.report import plots_time
 from vbench.report.blocks import Bullets, Grid, Plot, Prose, Section, blocks_of
 from vbench.report.subject import Subject
@@ -23,7 +23,7 @@ _HOW = {"fork": "forked", "cold": "started cold"}
 
 def time_section(subject: Subject) -> Section | None:
     """None where no trial took any time."""
-    splits = [split for split in map(time_split, subject.records) if split.total_s > 0]
+    splits = [split for split in subject.splits if split.total_s > 0]
     if not splits:
         return None
     found = startups(subject.records)
@@ -123,11 +123,13 @@ def _sentences(found: Sequence[Startup], ways: Sequence[StartupSummary], reused:
     cold, forked = by_how.get("cold"), by_how.get("fork")
     if cold is not None:
         against = f", {format_duration(forked.median_s)} forked" if forked is not None else ""
-        text = f"{cold.count:,} of {len(found):,} trials were started cold: {format_duration(cold.median_s)}{against}"
-        yield f"{text} (medians).{_blockers(found)}"
+        how_many = f"{cold.count:,} of {len(found):,}" if cold.count < len(found) else f"All {len(found):,}"
+        text = f"{how_many} trials were started cold: {format_duration(cold.median_s)}{against}"
+        yield f"{text} ({'medians' if against else 'median'}).{_blockers(found)}"
     if reused and found:
         spared = format_duration(reused * ways[0].median_s)
-        yield f"{reused:,} trials ran on an engine that was running already, which spared about {spared}."
+        trials = f"{reused:,} trial{'' if reused == 1 else 's'}"
+        yield f"{trials} ran on an engine that was running already, which spared about {spared}."
     yield from _shorter(found, is_cold=cold is not None)
 
 

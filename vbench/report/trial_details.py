@@ -69,8 +69,15 @@ def trial_details(
     parts += [Text(printable(warning), style="yellow") for warning in record.warnings]
     if record.spoiled is not None:
         parts.append(Text(printable(f"run twice; of the attempt that was set aside: {'; '.join(record.spoiled.why)}")))
+    for title, rows in _sections(record):
+        if rows:
+            parts += [Text(f"\n{title}", style="bold"), _grid(rows)]
+    return Group(*parts)
+
+
+def _sections(record: TrialRecord) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     facts = {"engine": record.engine.name, "version": record.engine.version, **record.engine.facts}
-    sections: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    return (
         ("Chosen", record.parameters),
         ("Settings", record.config),
         ("Measurements", _measurements(record)),
@@ -80,14 +87,25 @@ def trial_details(
         ("Phases", _phases(record)),
         ("Estimate", _estimate(record)),
         ("GPUs", gpu_lines(record)),
-        ("Engine", facts),
-        ("Hardware", record.hardware),
-        ("Environment", record.environment),
+        ("Engine", _told(facts)),
+        ("Hardware", _told(record.hardware)),
+        ("Environment", _told(record.environment)),
     )
-    for title, rows in sections:
-        if rows:
-            parts += [Text(f"\n{title}", style="bold"), _grid(rows)]
-    return Group(*parts)
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts for people: none that says nothing, bytes also in words, and flat lists without JSON's brackets."""
+    return {name: _fact(name, value) for name, value in facts.items() if value not in (None, [], {})}
+
+
+def _fact(name: str, value: Any) -> Any:
+    if name.endswith("_bytes") and isinstance(value, int) and not isinstance(value, bool):
+        return f"{format_bytes(value)} ({value:,} bytes)"
+    if isinstance(value, dict) and all(isinstance(one, str | int | float) for one in value.values()):
+        return ", ".join(f"{key} {show_value(one)}" for key, one in value.items())
+    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+        return ", ".join(map(show_value, value))
+    return value
 
 
 def _what_it_is(record: TrialRecord) -> Iterator[str]:

@@ -16,6 +16,7 @@ from vbench.analysis.merged import origin_of
 from vbench.errors import StoreError
 from vbench.records.record import TrialRecord
 from vbench.records.store import fsync_folder, storage_advice
+from vbench.report.column_buffers import buffers_of
 from vbench.report.subject import Subject
 from vbench.report.text import printable
 
@@ -34,6 +35,13 @@ def write_trials(subjects: Sequence[Subject], csv_path: Path, parquet_path: Path
     CSV has numbers to their last digit, and text that a spreadsheet would run as a formula gets a `'`. Parquet has text
     as it is, the units of its columns, and what the table is of as metadata under `vbench`.
     """
+    with trials_written(subjects, csv_path, parquet_path):
+        pass
+
+
+@contextmanager
+def trials_written(subjects: Sequence[Subject], csv_path: Path, parquet_path: Path) -> Iterator[None]:
+    """`write_trials`, of which the files take their places once the block has ended well."""
     records = [record for subject in subjects for record in subject.records]
     columns = [*columns_of(records), *facts_columns(_runs(subjects), _marks(subjects))]
     import pyarrow as pa
@@ -46,9 +54,12 @@ def write_trials(subjects: Sequence[Subject], csv_path: Path, parquet_path: Path
         with pq.ParquetWriter(typed, schema, compression="zstd") as writer:
             for rows in _in_parts(records):
                 values = values_of(columns, rows)
-                arrays = [_array(each, field.type) for each, field in zip(values, schema, strict=True)]
+                arrays = [
+                    _array(each, one.kind, field.type) for each, one, field in zip(values, columns, schema, strict=True)
+                ]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
                 text.rows(columns, values)
+        yield
 
 
 class _CsvText:
@@ -105,13 +116,11 @@ def _marks(subjects: Sequence[Subject]) -> Callable[[TrialRecord], str]:
     return lambda record: words[id(record)]
 
 
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _array(values: Sequence[Any], kind: Kind, arrow_type: pa.DataType) -> pa.Array:
     import pyarrow as pa
 
-    try:
-        return pa.array(values, kind)
-    except UnicodeEncodeError:  # half of a pair of surrogates, which a file by another hand may have
-        return pa.array([None if one is None else one.encode("utf-8", "replace").decode() for one in values], kind)
+    buffers = [None if one is None else pa.py_buffer(one) for one in buffers_of(values, kind)]
+    return pa.Array.from_buffers(arrow_type, len(values), buffers)
 
 
 def _schema(columns: Sequence[Column], subjects: Sequence[Subject]) -> pa.Schema:

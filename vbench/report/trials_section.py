@@ -31,7 +31,7 @@ def trials_section(subject: Subject) -> Section | None:
     records = subject.records
     if not records:
         return None
-    shown = rows_to_show(records, subject.answer.objective)
+    shown = rows_to_show(records, subject.answer.objective, order=subject.order)
     table = trials_table(
         shown,
         subject.answer,
@@ -58,17 +58,21 @@ def _left_out(num_shown: int, num_all: int) -> str:
 
 
 def rows_to_show(
-    records: Sequence[TrialRecord], objective: Objective, limit: int = MAX_TABLE_ROWS
+    records: Sequence[TrialRecord],
+    objective: Objective,
+    limit: int = MAX_TABLE_ROWS,
+    order: Sequence[TrialRecord] | None = None,
 ) -> list[TrialRecord]:
     """All where they fit; else the baseline, finals and references, the best, and a sample of the others that is spread
-    evenly over the run, whatever became of them."""
+    evenly over the run, whatever became of them. `order`: the trials as `ranked`, where they were."""
     if len(records) <= limit:
         return list(records)
     kept = {record.trial for record in records if record.origin in ("baseline", "final", "reference")}
     if len(kept) > limit // 2:
         kept = set(sorted(kept)[: limit // 2])
     num_best = limit * NUM_BEST_ROWS // MAX_TABLE_ROWS
-    kept |= {record.trial for record in ranked(records, objective)[: min(num_best, limit - len(kept))]}
+    order = ranked(records, objective) if order is None else order
+    kept |= {record.trial for record in order[: min(num_best, limit - len(kept))]}
     others = [record for record in records if record.trial not in kept]
     free = limit - len(kept)
     kept |= {others[index * len(others) // free].trial for index in range(free)}

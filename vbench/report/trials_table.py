@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vbench.analysis.answer import Answer
+from vbench.analysis.merged import origin_in_run
 from vbench.analysis.ranking import objective_value
 from vbench.analysis.statistics import MIN_BOOTSTRAP_SAMPLES, Interval, interval_of, pass_values
 from vbench.analysis.wording import explain_stop
@@ -111,7 +112,8 @@ def _outcome(record: TrialRecord) -> Cell:
 def _part(record: TrialRecord) -> Cell:
     """What the trial was for; what it repeats stands behind it, and isn't filtered by."""
     names = {"random": "random arm", "interference": "side by side", "run": "single run", "compare": "comparison"}
-    name = names.get(record.origin, record.origin)
+    origin = origin_in_run(record)
+    name = names.get(origin, origin)
     return Cell(name if record.repeat_of is None else f"{name} of {record.repeat_of}", name)
 
 
@@ -129,12 +131,24 @@ def _numbers(
         Column(title="Interval", cell=lambda record: Cell(*bounds(record)), is_numeric=True),
     ]
     if metric != "peak_memory_bytes":
-        columns.append(_metric("peak_memory_bytes"))
+        columns.append(_so_far("≥", _metric("peak_memory_bytes")))
     if headroom is not None and any(headroom(record) is not None for record in records):
-        columns.append(Column(title="Headroom", cell=lambda record: _bytes(headroom(record)), is_numeric=True))
+        left = Column(title="Headroom", cell=lambda record: _bytes(headroom(record)), is_numeric=True)
+        columns.append(_so_far("≤", left))
     if metric != "startup_s":
         columns.append(_seconds("Start-up", lambda record: value_of(record.measurements, "startup_s")))
     return [*columns, _seconds("Duration", lambda record: record.duration_s)]
+
+
+def _so_far(sign: str, column: Column) -> Column:
+    """Of a trial that ended before its passes had, a peak is what was seen up to then."""
+
+    def cell(record: TrialRecord) -> Cell:
+        found = column.cell(record)
+        is_known = record.outcome.is_measured or found.key is None
+        return found if is_known else Cell(f"{sign} {found.text}", found.key)
+
+    return replace(column, cell=cell)
 
 
 def _value_key(record: TrialRecord, objective: Objective) -> float | None:

@@ -10,14 +10,16 @@ from vbench.analysis.disturbance import Disturbance, disturbances
 from vbench.analysis.drift import METRIC, Change, Drift, drift, drift_sentence
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
-from vbench.report.blocks import Block, Grid, Heading, Prose, Section, blocks_of
+from vbench.report.blocks import Block, Fold, Grid, Heading, Prose, Section, blocks_of
 from vbench.report.subject import Subject
 from vbench.report.tables import Row, Table
-from vbench.report.text import MISSING, show_metric, show_trials
+from vbench.report.text import MISSING, show_metric, show_share, show_trials
 from vbench.units import format_duration
 
 MAX_ROWS = 20
 """Disturbances that are shown, those that spoiled their trial first."""
+MAX_OPEN = 8
+"""Rows up to which a table isn't folded away."""
 _OF_HOST = ("foreign", "steal", "throttled")
 _LEVELS = {"spoils": "likely hurt", "note": "likely not"}
 
@@ -58,6 +60,15 @@ def trust_lines(records: Sequence[TrialRecord]) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def doubts_of_machine(records: Sequence[TrialRecord], best: TrialRecord | None) -> tuple[str, ...]:
+    """What of it belongs beside the answer: that the machine changed, and that the best trial was hurt."""
+    text = drift_sentence(drift(records))
+    doubts = [] if text is None else [_as_sentence(text)]
+    if best is not None and any(one.level == "spoils" for _, one in _disturbed([best])):
+        doubts.append("What else the machine did likely hurt the best trial’s own numbers.")
+    return tuple(doubts)
+
+
 def _disturbed(records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Disturbance]]:
     """Those that spoil first."""
     every = [(record, one) for record in records for one in disturbances(record) if one.kind in _OF_HOST]
@@ -87,8 +98,8 @@ def _references_table(found: Drift) -> Table:
 
 def _reference_row(change: Change) -> Row:
     point = change.point
-    bounds = f"{change.low - 1:+.1%} … {change.high - 1:+.1%}"
-    cells = (str(point.trial), _after(point.engine_h), _rate(point.value), f"{change.ratio - 1:+.1%}", bounds)
+    bounds = f"{show_share(change.low - 1)} to {show_share(change.high - 1)}"
+    cells = (str(point.trial), _after(point.engine_h), _rate(point.value), show_share(change.ratio - 1), bounds)
     return Row(cells=cells, mark="unranked" if change.is_clear else "")
 
 
@@ -145,8 +156,12 @@ def stillness_section(subject: Subject) -> Section | None:
         _titled("What disturbed trials", found.disturbed, "prose"),
         _titled("Run twice", found.repeated, "prose"),
     )
-    return Section("stillness", "How the machine held still", blocks)
+    return Section("stillness", "How still the machine was", blocks)
 
 
 def _titled(title: str, table: Table | None, style: str = "") -> list[Block]:
-    return [Heading(title), Grid(table, title, style)] if table is not None and table.rows else []
+    if table is None or not table.rows:
+        return []
+    if len(table.rows) > MAX_OPEN:
+        return [Fold(f"{title}: {len(table.rows)}", (Grid(table, title, style),))]
+    return [Heading(title), Grid(table, title, style)]

@@ -6,9 +6,7 @@ longer answers or a warmer card change them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from vbench.analysis.gpu_work import gpu_works
 from vbench.metrics import value_of
@@ -16,6 +14,7 @@ from vbench.records.record import TrialRecord
 from vbench.report.blocks import Block, Calculator, Fact, Facts, Prose
 from vbench.report.subject import Wishes
 from vbench.report.text import NOT_MEASURED
+from vbench.spec.calling import num_answers
 
 SECONDS_PER_HOUR = 3600.0
 JOULES_PER_WH = 3600.0
@@ -48,7 +47,7 @@ def rates_of(record: TrialRecord) -> Rates:
         is_forked=record.environment.get("worker_start") == "fork",
         # A part of the GPUs would be too little, so that each has to have its counter.
         joules_per_token=_above_0(sum(known) / 1000) if known and len(known) == len(energies) else None,
-        answers=_answers(record.config),
+        answers=num_answers(record.config) or 1,
     )
 
 
@@ -137,12 +136,6 @@ def _prompts(record: TrialRecord, wishes: Wishes) -> int:
 
 def _tasks(record: TrialRecord, wishes: Wishes) -> int:
     return max(1, wishes.tasks or record.prompt_set.num_prompts)
-
-
-def _answers(config: Mapping[str, Any]) -> int:
-    sampling = config.get("sampling")
-    number = sampling.get("n") if isinstance(sampling, Mapping) else None
-    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else 1
 
 
 def _above_0(value: float | None) -> float | None:

@@ -6,6 +6,7 @@ by its dotted name (`load.max_concurrency`, `sampling.n`, `environment.OMP_NUM_T
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -135,6 +136,24 @@ def load_problem(load: Mapping[str, Any]) -> tuple[str, str] | None:
         if load.get(name) is not None and not ramp and load.get("request_rate") is None:
             return f"{name} needs a request_rate", "without one all requests are sent at once"
     return None
+
+
+RANKS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "replicas")
+"""What takes more GPUs than one."""
+
+
+def num_gpus(config: Mapping[str, Any]) -> int:
+    """How many a configuration takes."""
+    counts = [config.get(name, 1) for name in RANKS]
+    return math.prod(count for count in counts if isinstance(count, int) and count > 0)
+
+
+def num_answers(config: Mapping[str, Any]) -> int | None:
+    """How many each prompt is given, samples or beams; None where that is nothing that an engine takes."""
+    sampling = config.get("sampling")
+    asked = sampling if isinstance(sampling, Mapping) else {}
+    answers = asked.get("beam_width") or asked.get("n") or 1
+    return answers if isinstance(answers, int) and not isinstance(answers, bool) and answers > 0 else None
 
 
 def whole_load(load: Mapping[str, Any]) -> dict[str, Any]:

@@ -125,13 +125,17 @@ def _body(run: RunFolder, spec: SweepSpec, best: TrialRecord, baseline: TrialRec
 
 def _origin(run: RunFolder, best: TrialRecord) -> Provenance:
     """Without comments: the table above has all of that."""
-    from vbench.report.recipe_parts import Provenance
+    from vbench.analysis.token_work import has_drawn_lengths
+    from vbench.report.recipe_parts import Provenance, limits_of
 
     try:
         distribution = str(read_json(run.machine_json).get("engine_distribution") or "vllm")
     except StoreError:
         distribution = "vllm"
-    return Provenance(output_tokens=best.prompt_set.output_tokens, distribution=distribution)
+    return Provenance(
+        output_tokens=best.prompt_set.output_tokens, is_exact=not has_drawn_lengths(best), distribution=distribution,
+        limits=limits_of(best),
+    )  # fmt: skip
 
 
 def _facts(

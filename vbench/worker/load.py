@@ -17,6 +17,7 @@ import time
 from typing import Any, AsyncIterator, Callable, Dict, List, Optional
 
 from .engines.base import PassResult, Work
+from .telling import OnTokens, Teller
 
 Send = Callable[[int, Any], AsyncIterator[List[int]]]
 ARRIVALS = ("poisson", "constant", "gamma", "burst")
@@ -109,13 +110,14 @@ class RequestError(RuntimeError):
         self.index = index
 
 
-async def drive(prompts: List[Any], work: Work, send: Send) -> PassResult:
+async def drive(prompts: List[Any], work: Work, send: Send, on_tokens: Optional[OnTokens] = None) -> PassResult:
     """Send every prompt at its time, at most `work.max_concurrency` at once, and time what comes back.
 
     `send(index, prompt)` sends one request and yields the new token ids of each chunk as it comes (chunks may hold
     several tokens; an empty one is not counted). The caller fills in `input_tokens`. Latencies count from the moment
     the request is sent, after its arrival time and once it has its place, as in `vllm bench serve`: waiting for a
-    place is not the engine's. The first request to fail cancels the others and is raised as RequestError.
+    place is not the engine's. The first request to fail cancels the others and is raised as RequestError. `on_tokens`
+    is told now and then what has come.
     """
     requests = [RequestTimes() for _ in prompts]
     start = time.monotonic()
@@ -123,6 +125,7 @@ async def drive(prompts: List[Any], work: Work, send: Send) -> PassResult:
     places = asyncio.Semaphore(work.max_concurrency or max(1, len(prompts)))
     tasks: List["asyncio.Task[None]"] = []
     unanswered = len(prompts)
+    teller = Teller(on_tokens, requests, start)
 
     async def answer(index: int) -> None:
         nonlocal unanswered
@@ -137,6 +140,7 @@ async def drive(prompts: List[Any], work: Work, send: Send) -> PassResult:
         if (error is not None or unanswered == 0) and not ended.done():
             ended.set_result(error)
 
+    teller.begin()
     try:
         for index in range(len(prompts)):
             wait_s = 0.0 if work.arrivals_s is None else start + work.arrivals_s[index] - time.monotonic()
@@ -147,6 +151,7 @@ async def drive(prompts: List[Any], work: Work, send: Send) -> PassResult:
             tasks.append(asyncio.ensure_future(answer(index)))
         error = await ended if prompts else None
     finally:
+        teller.end()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,6 +9,9 @@ A timed pass's `phase` says how many of them there will be: `of`, and `is_most` 
 what became of the `prefix_cache` before it: `reset`, `kept` as the request has it (`reset_prefix_cache: false`),
 `refused` by the engine, or `unsupported`. `settled` is `pacing.Pacer.summary`.
 
+While a pass runs whose answers come one by one, `tokens` says at most twice a second how many there are so far
+(`count`, after `elapsed_s`). It is for who looks on: kept by nobody, and not sent where the reader is behind.
+
 A trial whose request has `keep_engine` has a third descriptor, a SOCK_SEQPACKET socket. It doesn't close its engine:
 it says `done` with `is_kept` and waits there, for `{op: next, request}` with descriptors [result, log], which begins
 another trial of the same engine on a new pipe (`hello`, `engine` with the same facts, then passes), or for
@@ -23,6 +26,7 @@ from __future__ import annotations
 import array
 import json
 import os
+import select
 import socket
 import time
 import traceback
@@ -46,6 +50,13 @@ class Channel:
         view = memoryview(data)
         while view:
             view = view[os.write(self.fd, view) :]
+
+    def send_if_free(self, message: Dict[str, Any]) -> None:
+        """Write a short message (below PIPE_BUF), or leave it where that would have to wait or nobody reads."""
+        free = select.poll()
+        free.register(self.fd, select.POLLOUT)
+        if free.poll(0) == [(self.fd, select.POLLOUT)]:
+            self.send(message)
 
     def close(self) -> None:
         """Let go of the descriptor; what is sent from now on goes nowhere."""

@@ -80,6 +80,7 @@ class _Trial:
         request = self.request
         self.engine = load_engine(request["engine"], request.get("mode", "offline"), request.get("replicas", 1))
         _ALIVE.append(self.engine)
+        self.engine.on_tokens = self._tell_tokens
         self.engine.preload()
         gc.collect()
         gc.freeze()  # as the keeper does before forking, so that both ways of starting collect garbage alike
@@ -137,6 +138,9 @@ class _Trial:
     def _phase(self, name: str, index: int = 0, **plan: Any) -> None:
         self.phase_name = name
         self.channel.phase(name, index, **plan)
+
+    def _tell_tokens(self, count: int, elapsed_s: float) -> None:
+        self.channel.send_if_free({"event": "tokens", "count": count, "elapsed_s": round(elapsed_s, 3)})
 
     def _probe(self, engine: Engine, prompts: List[Any]) -> None:
         """A pass over a few of the prompts, evenly taken, before all others: it tells early what isn't worth more."""

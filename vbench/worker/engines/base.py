@@ -6,6 +6,8 @@ import abc
 import time
 from typing import Any, Dict, List, Optional, Tuple, Union
 
+from ..telling import OnTokens
+
 
 class Work:
     """What every pass of a trial asks of its requests, the same for each way of calling (`mode`).
@@ -108,6 +110,9 @@ class Engine(abc.ABC):
 
     can_probe = True
     """Whether `generate` may be given some of the prompts that `prepare` gave."""
+
+    on_tokens: Optional[OnTokens] = None
+    """Told now and then, within a pass whose answers come one by one, how many tokens there are so far."""
 
     is_fork_safe_on: Tuple[str, ...] = ()
     """Platforms (`cpu`) on which a process may fork after `preload` and load in the child."""

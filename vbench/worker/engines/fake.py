@@ -17,6 +17,7 @@ import random
 import time
 from typing import Any, Dict, List, Optional
 
+from ..telling import TELL_S
 from .base import Engine, PassResult, Scores, Work
 from .misbehaviours import MISBEHAVIOURS
 
@@ -140,7 +141,7 @@ class FakeEngine(Engine):
         if self._num_passes < self._args["cold_passes"]:
             seconds *= self._args["cold_factor"]
         self._num_passes += 1
-        time.sleep(seconds * self._args["sleep_scale"])
+        self._sleep(seconds, sum(lengths))
         self._time_s += seconds
         result = PassResult([len(prompt) for prompt in prompts], [_tokens(*one) for one in zip(prompts, lengths)])
         step_s = seconds / num_tokens
@@ -165,6 +166,18 @@ class FakeEngine(Engine):
             * QUANTIZATION_FACTOR[args["quantization"]]
         )
         return seconds
+
+    def _sleep(self, seconds: float, tokens: int) -> None:
+        """What of a pass is really slept, and what it says meanwhile: as if its tokens came evenly."""
+        wall_s = seconds * self._args["sleep_scale"]
+        begun = time.monotonic()
+        done = 0.0
+        while self.on_tokens is not None and wall_s - done > TELL_S:
+            time.sleep(TELL_S)
+            done = time.monotonic() - begun
+            share = min(1.0, done / wall_s)
+            self.on_tokens(int(share * tokens), share * seconds)
+        time.sleep(max(0.0, wall_s - done))
 
     def score(self, texts: List[str], most_tokens: int) -> Scores:
         """A token is a word: NLL = (tokens − 1) · NLL_PER_TOKEN · (1 + increase · (0.5 + r)), r in 0 … 1, a text's."""

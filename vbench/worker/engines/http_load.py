@@ -18,6 +18,7 @@ from collections import deque
 from typing import Deque, List, Optional, Tuple
 
 from ..load import RequestError, RequestTimes, result_of
+from ..telling import OnTokens, Teller
 from .base import PassResult, Work
 from .http_connections import Connection, Connections
 from .http_control import HttpError, error_message
@@ -40,17 +41,19 @@ def drive(
     work: Work,
     answers: List[Answer],
     is_streamed: bool = True,
+    on_tokens: Optional[OnTokens] = None,
 ) -> PassResult:
     """Send every request (path, body) at its time, at most `work.max_concurrency` at once; time what comes back.
 
     As `load.drive`, which does it for engines that are no servers; `answers` are filled in. The first request to
-    fail closes the connections of the others and is raised as RequestError.
+    fail closes the connections of the others and is raised as RequestError. `on_tokens` is told now and then what has
+    come, when no socket has anything.
     """
     was_enabled = gc.isenabled()
     gc.disable()  # a collection in mid-pass is a pause of the clock, and there are no cycles to find
     try:
         connections.drop_stale()
-        return _Pass(connections, requests, work, answers, is_streamed).run()
+        return _Pass(connections, requests, work, answers, is_streamed).run(on_tokens)
     finally:
         connections.drop_busy()
         if was_enabled:
@@ -78,9 +81,10 @@ class _Pass:
         self._pending: Deque[Tuple[int, float, Optional[bytes]]] = deque()
         self._start = self._end = 0.0
 
-    def run(self) -> PassResult:
+    def run(self, on_tokens: Optional[OnTokens]) -> PassResult:
         connections, pending = self._connections.by_descriptor, self._pending
         self._start = time.monotonic()
+        teller = Teller(on_tokens, self._times, self._start)
         while self._in_flight or pending or self._num_sent < len(self._requests):
             wait_s = self._send_due()
             ready = self._wait(0.0 if pending else wait_s)
@@ -91,6 +95,8 @@ class _Pass:
                     self._serve(connection, events, now)
             if not ready:
                 self._understand(_MOST_UNDERSTOOD)
+                if now >= teller.due_t:
+                    teller.tell(now)
             elif len(pending) > _MOST_PENDING:
                 self._understand(2 * len(ready))
         result = result_of(self._times, self._start)

@@ -99,7 +99,7 @@ class VllmAsync(Engine):
             # A copy each, as the engine writes into it.
             return answers[index].read(self._engine.generate(prompt, params[index].clone(), request_id, **extra))
 
-        result: PassResult = self._run(drive(prompts, work, send))
+        result: PassResult = self._run(drive(prompts, work, send, self.on_tokens))
         result.input_tokens = [answer.input_tokens for answer in answers]
         result.token_ids = [answer.token_ids() for answer in answers]
         result.finish_reasons = [answer.finish_reason for answer in answers]

@@ -94,7 +94,7 @@ class VllmServer(Engine):
         if self._connections is None:
             self._connections = Connections(self._server.port, self._server.key)
         try:
-            result = drive(self._connections, self._bodies, work, answers, is_streamed)
+            result = drive(self._connections, self._bodies, work, answers, is_streamed, self.on_tokens)
         except Exception as error:
             if not isinstance(error.__cause__, HttpError):  # no answer: its end comes a moment after its connections'
                 self._server.raise_if_dead(patience_s=_DEATH_PATIENCE_S)

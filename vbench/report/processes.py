@@ -1,0 +1,58 @@
+"""Other processes that help with a report: they draw, and read parts of a large run, beside the one that computes.
+
+They are copies of this process, made before it reads any record: so none of them ever holds the records.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+
+from vbench.report import plots_render
+
+MOST = 4
+
+
+@contextmanager
+def beside(*, is_worth: bool = True) -> Iterator[Executor | None]:
+    """The processes while the block lasts; None where there can be none, or they wouldn't gain anything."""
+    pool = _forked() if is_worth and can_fork() else None
+    try:
+        yield pool
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def can_fork() -> bool:
+    """Whether a copy of this process is cheap and safe."""
+    # A thread of ours could hold a lock at that moment, which the copy would wait for forever. Elsewhere than on Linux
+    # a process starts by importing everything again, which takes longer than to draw.
+    return sys.platform == "linux" and threading.active_count() == 1 and len(os.sched_getaffinity(0)) > 1
+
+
+def _forked() -> ProcessPoolExecutor | None:
+    workers = min(len(os.sched_getaffinity(0)), MOST)
+    try:
+        with warnings.catch_warnings():
+            # Python warns of the numeric libraries' idle threads. What they hold, a copy doesn't ask for.
+            warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork")
+            pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_prepare)
+            pool.submit(os.getpid)  # with the first task all of them are made
+    except OSError:  # no memory, or no more processes allowed
+        return None
+    return pool
+
+
+def _prepare() -> None:
+    """In the copy, while the other reads: what the first drawing would have to wait for, such as fonts."""
+    gc.disable()
+    with suppress(Exception):
+        plots_render.warm_up()
