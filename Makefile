@@ -45,7 +45,7 @@ bench-load: models  ## the load generator beside its peers (8 minutes): GUIDELLM
 	$(BIN)/python -m $(TRUST).load_generator $(if $(GUIDELLM),--guidellm $(GUIDELLM)) $(if $(AIPERF),--aiperf $(AIPERF))
 
 bench-report: setup  ## what a report of 1,000 and of 100,000 made-up trials takes (3 minutes): one JSON line
-	@$(BIN)/python -m benchmarks.report_speed $(ARGS)
+	@$(BIN)/python -m benchmarks.report_speed --out benchmarks/report_speed.md $(ARGS)
 
 check: setup  ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -6,7 +6,8 @@ import pytest
 
 from tests.analysis.factorial_builders import FASTEST
 from tests.records.builders import make_record
-from vbench.analysis.concurrency import LoadStudy, knee, load_of, load_studies, whole_load
+from vbench.analysis.concurrency import LoadStudy, knee, load_studies
+from vbench.analysis.loads import load_of, whole_load
 from vbench.analysis.merged import moved
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord

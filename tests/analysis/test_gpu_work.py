@@ -47,7 +47,7 @@ def test_energy_of_a_pass_without_a_phase_is_not_known() -> None:
 
 def test_a_finalist_has_the_energy_of_its_finals() -> None:
     first = make_gpu_record(0, [{"energy_j": 900.0}, {"energy_j": 900.0}])
-    again = {"origin": "final", "repeat_of": 0}
+    again: dict[str, Any] = {"origin": "final", "repeat_of": 0}
     finals = [
         make_gpu_record(2, [{"energy_j": 400.0}, {"energy_j": 300.0}], **again),
         make_gpu_record(3, [{"energy_j": 200.0}, {"energy_j": 100.0}], **again),

@@ -67,6 +67,16 @@ def test_what_cannot_be_read_of_a_run_is_counted_and_named(run: Run, tmp_path: P
     assert "machine.json is missing" in run("show")[2]
 
 
+def test_of_very_many_problems_the_first_are_told(run: Run, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "results", [make_record(0, 100.0)])
+    with folder.trials_jsonl.open("a") as file:
+        file.write("broken\n" * 1200)
+    problems = json.loads(run("list", "--json")[1])["problems"]
+    assert (len(problems), problems[-1]) == (21, "and 1,180 more")
+    assert run("show")[2].splitlines()[-1] == "note: and 1,180 more"
+    assert len(run("show")[2].splitlines()) == 21
+
+
 def test_a_status_is_one_word_for_machines(run: Run, tmp_path: Path) -> None:
     make_run(tmp_path / "results", [make_record(0, 100.0)], status="out_of_time")
     assert json.loads(run("list", "--json")[1])["status"] == "out_of_time"

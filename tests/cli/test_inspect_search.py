@@ -28,7 +28,13 @@ def test_list_counts_pruned_trials_and_shows_what_the_finals_found(searched: Vbe
 
 def test_show_names_origins_bounds_and_reasons(searched: Vbench) -> None:
     output = searched("show", check=0).stdout
-    for expected in ("(baseline)", "(trial 6 again)", "(random arm)", "≤ 286 tok/s", "Trial 9 is the best of the 2"):
+    for expected in (
+        "(baseline)",
+        "(trial 6 again)",
+        "(random arm)",
+        "≤ 286 tok/s",
+        "Trial 9 is the best of 2 finalists",
+    ):
         assert expected in output
     assert "stopped 1.3 s into pass 1: at most 286 tok/s" in searched("show", "5", check=0).stdout
     assert "measured again in trials 14, 16: 397 tok/s" in searched("show", "9", check=0).stdout

@@ -141,7 +141,7 @@ def test_nothing_got_worse(tmp_path: Path) -> None:
 
 
 def test_the_smallest_is_not_called_the_fastest(tmp_path: Path) -> None:
-    memory = {"objective": {"metric": "peak_memory_bytes", "direction": "minimize"}}
+    memory: dict[str, Any] = {"objective": {"metric": "peak_memory_bytes", "direction": "minimize"}}
     said = texts(under(section_of(tmp_path, [BASELINE, SAFE], **memory), "How to run it"))[0]
     assert said.startswith("The best is also the safe choice")
 

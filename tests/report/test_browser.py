@@ -191,6 +191,12 @@ def test_paper_shows_what_is_folded(browser: Any, small: Path) -> None:
         assert page.pdf().startswith(b"%PDF")
 
 
+def test_the_answer_and_what_to_paste_are_in_sight_without_scrolling(browser: Any, whole: Path) -> None:
+    with open_page(browser, whole) as opened:
+        boxes = [opened.page.locator(one).first.bounding_box() for one in (".answer .main .value", ".answer .copy")]
+        assert all(box["y"] + box["height"] < 900 for box in boxes)
+
+
 @pytest.mark.parametrize("width", [690, 1040])
 def test_a_printed_report_fits_its_paper(browser: Any, whole: Path, width: int) -> None:
     with open_page(browser, whole, width=width, scheme="dark") as opened:

@@ -31,7 +31,7 @@ def test_bias_and_hit_rate_in_words(tmp_path: Path) -> None:
         "Said to fit: 2 of 3 trials did.",
         "Weights: planned right to 0.1% in 3 trials.",
         "KV cache: planned 20.0% more than was found (median of 3 trials; 5th to 95th percentile +20.0% to +20.0%).",
-        "Peak memory: planned 10.0% more than was found (median of 3 trials; 5th to 95th percentile +10.0% to +10.0%).",
+        "Peak memory: planned 10.0% more than was found (median of 2 trials; 5th to 95th percentile +10.0% to +10.0%).",
     ]
     assert rows_of(section, "What came of the planner's verdicts") == [("fits", "2", "1", "0", "0")]
     assert found["estimates"].alt == "Planned over measured: Weights, 1 marks, KV cache, 1 marks, Peak memory, 1 marks"

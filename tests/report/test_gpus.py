@@ -6,15 +6,18 @@ import io
 import re
 from pathlib import Path
 
+import pytest
 from rich.console import Console, RenderableType
 
 from tests.analysis.gpu_builders import make_gpu_record
 from tests.records.builders import MIB, make_failure, make_record, make_run
+from tests.report.subjects import make_subject
 from vbench.analysis.answer import find_answer
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
+from vbench.report.blocks import Fold
 from vbench.report.build import build_report
-from vbench.report.gpu_tables import MAX_TRIALS, gpu_lines, gpu_section
+from vbench.report.gpu_tables import MAX_TRIALS, gpu_lines, gpu_section, gpus_section
 from vbench.report.terminal import summary_panel
 from vbench.report.trial_details import trial_details
 from vbench.spec.types import Objective
@@ -68,6 +71,19 @@ def test_the_best_come_first_and_the_rest_is_folded_away(tmp_path: Path) -> None
     assert "The other 3 trials" in markdown
 
 
+def test_of_very_many_a_part_is_shown_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vbench.report.gpu_tables.MAX_OTHERS", 3)
+    records = [make_gpu_record(trial, throughput=[100.0 + trial] * 2) for trial in range(MAX_TRIALS + 5)]
+    section = gpu_section(records, find_answer(records, FASTEST))
+    assert section is not None
+    assert [row.cells[0] for row in section.others.rows] == ["4", "3", "2"]
+    assert (section.num_others, section.num_left_out) == (3, 2)
+    shown = gpus_section(make_subject(records))
+    assert shown is not None
+    folds = [block.title for block in shown.blocks if isinstance(block, Fold)]
+    assert folds == ["The next 3 of 5 others, the best first"]
+
+
 def test_doubts_stand_beside_the_numbers_and_the_best_ones_in_the_answer(tmp_path: Path) -> None:
     alone = make_gpu_record(0, throughput=[100.0, 100.0])
     disturbed = make_gpu_record(
@@ -77,7 +93,7 @@ def test_doubts_stand_beside_the_numbers_and_the_best_ones_in_the_answer(tmp_pat
 
     doubt = "other processes had memory on GPU 0 (pids 41, 42): speed and memory aren"
     assert html.index(f"rely on trial 1 yet: {doubt}") < html.index('<section id="gpus"')
-    assert f'<td>{doubt}' in html[html.index("Before you trust these numbers") :]
+    assert f"<td>{doubt}" in html[html.index("Before you trust these numbers") :]
     assert "pid 41, 42 (300 MiB)" in markdown
     assert f"| {doubt}'t the trial's alone | 1 |" in markdown
     assert "trial 1 yet: GPU 0 was at its power limit" not in html  # usual at full load

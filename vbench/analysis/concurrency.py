@@ -6,24 +6,21 @@ differ: that is said, as such a line shows what was reached, not what the value 
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vbench.analysis.effects import key_of, number_of
+from vbench.analysis.effects import key_of
 from vbench.analysis.grounds import grounds
+from vbench.analysis.loads import LOADS, load_of, whole_load
 from vbench.analysis.ranking import objective_value
 from vbench.analysis.remeasure import standing
 from vbench.metrics import value_of
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
-from vbench.spec.calling import num_answers
 from vbench.spec.types import Objective
 
-LOADS = ("load.max_concurrency", "load.request_rate", "max_num_seqs", "replicas")
-"""Parameters that say how much runs at once, under their names in sweep files."""
 NEAR = 0.95
 """Share of the top at which a line has arrived; a gain smaller than the rest is called flat."""
 MAX_LINES = 3
@@ -128,20 +125,9 @@ def _study(
 
 
 def _whole(name: str, done: Sequence[TrialRecord], highest: float) -> int | None:
-    loads = [load for record in done if (load := whole_load(record, name)) is not None]
+    different = {(id(one.config), one.prompt_set.num_prompts): one for one in done}  # large runs share equal ones
+    loads = [load for record in different.values() if (load := whole_load(record, name)) is not None]
     return max(loads) if loads and highest >= max(loads) else None
-
-
-def whole_load(record: TrialRecord, name: str) -> int | None:
-    """How much of a load lets all prompts of a trial run at once: more of it can bring nothing. None where there is no
-    such: of a rate, and of replicas. An engine counts each answer to a prompt, and a replica has its part of them."""
-    prompts = record.prompt_set.num_prompts
-    if name == "load.max_concurrency":
-        return prompts
-    if name != "max_num_seqs":
-        return None
-    replicas = load_of(record, "replicas") or 1
-    return math.ceil(prompts / replicas) * (num_answers(record.config) or 1)
 
 
 def _paired(groups: Iterable[list[LoadTrial]]) -> list[float]:
@@ -160,24 +146,11 @@ def _others(name: str, done: Sequence[TrialRecord]) -> Callable[[TrialRecord], H
 
     def others_of(record: TrialRecord) -> Hashable:
         settings = record.parameters
-        found = known.get(id(settings))
-        if found is None:
-            found = tuple([key_of(settings[key]) if key in settings else None for key in names])
-            known[id(settings)] = found
-        return found
+        if id(settings) not in known:
+            known[id(settings)] = tuple([key_of(settings[key]) if key in settings else None for key in names])
+        return known[id(settings)]
 
     return others_of
-
-
-def load_of(record: TrialRecord, name: str) -> float | None:
-    """The load of a trial: what the search chose, what the sweep file fixed, or what the engine said it used."""
-    if name in record.parameters:
-        return number_of(record.parameters[name])
-    section, _, key = name.rpartition(".")
-    held = record.config.get(section) if section else record.config
-    if isinstance(held, dict) and key in held:
-        return number_of(held[key])
-    return number_of(record.engine.facts.get(name))
 
 
 def _lines(
@@ -185,7 +158,7 @@ def _lines(
 ) -> tuple[LoadLine, ...]:
     """First the best trial's own line where it has enough points, or another that has all loads; else the best at each
     load. Then other alike ones."""
-    alike = [_alike(group, best) for group in groups if len({one.load for one in group}) > 1]
+    alike = [_alike(group, best) for group in _longest(groups, best)]
     alike.sort(key=lambda line: (not line.has_best, -len(line.points), -max(sign * one.value for one in line.points)))
     every = _envelope(trials, sign, best)
     if not alike:
@@ -195,13 +168,21 @@ def _lines(
     return (*alike[:MAX_LINES], every) if is_enough else (every, *alike[:MAX_LINES])
 
 
+def _longest(groups: Sequence[list[LoadTrial]], best: int | None) -> list[list[LoadTrial]]:
+    """Those of more than one load: of many the best trial's, and as many of the others with the most loads as are
+    looked at."""
+    sized = [(count, group) for group in groups if (count := len({one.load for one in group})) > 1]
+    least = sorted((count for count, _ in sized), reverse=True)[:MAX_LINES][-1:] or [0]
+    return [group for count, group in sized if count >= least[0] or any(one.trial == best for one in group)]
+
+
 def _alike(group: Sequence[LoadTrial], best: int | None) -> LoadLine:
     loads: dict[float, list[LoadTrial]] = {}
     for one in group:
         loads.setdefault(one.load, []).append(one)
     points = tuple(
         LoadPoint(
-            load=load, value=_middle([one.value for one in found]), count=len(found),
+            load=load, value=statistics.median([one.value for one in found]), count=len(found),
             ttft_s=_median(one.ttft_s for one in found), tpot_s=_median(one.tpot_s for one in found),
         )
         for load, found in sorted(loads.items())
@@ -228,11 +209,7 @@ def _envelope(trials: Sequence[LoadTrial], sign: int, best: int | None) -> LoadL
 
 def _median(values: Iterable[float | None]) -> float | None:
     there = [value for value in values if value is not None]
-    return _middle(there) if there else None
-
-
-def _middle(values: list[float]) -> float:
-    return values[0] if len(values) == 1 else statistics.median(values)
+    return statistics.median(there) if there else None
 
 
 def knee(values: Sequence[tuple[float, float]]) -> float | None:

@@ -104,17 +104,17 @@ def _seen(record: TrialRecord, objective: Objective) -> _Seen:
 
 def _value_effect(value: Any, seen: list[_Seen], objective: Objective) -> ValueEffect:
     results = [(one.trial, one.result) for one in seen if one.result is not None]
-    sign = 1 if objective.direction == "maximize" else -1
-    top = max(results, key=lambda one: (sign * one[1], -one[0]), default=None)
+    numbers = [result for _, result in results]
+    best = (max if objective.direction == "maximize" else min)(numbers, default=None)
     return ValueEffect(
         value=value,
         num_trials=len(seen),
         num_failed=sum(one.has_failed for one in seen),
         num_pruned=sum(one.is_pruned for one in seen),
         results=tuple(results),
-        median=statistics.median(result for _, result in results) if results else None,
-        best=top[1] if top else None,
-        best_trial=top[0] if top else None,
+        median=statistics.median(numbers) if numbers else None,
+        best=best,
+        best_trial=min((trial for trial, result in results if result == best), default=None),
         bounds=tuple((one.trial, one.bound) for one in seen if one.bound is not None),
     )
 

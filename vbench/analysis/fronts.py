@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from vbench.analysis.concurrency import load_of
 from vbench.analysis.headroom import RunFacts, headroom_bytes
+from vbench.analysis.loads import load_of
 from vbench.analysis.ranking import is_rankable, objective_value
 from vbench.analysis.remeasure import standing
 from vbench.metrics import value_of

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ MANY = 2000
 """Records from which on a run is large: those of fewer take no more than some 50 MB whole."""
 NUM_BEST = 100
 """By each objective, that are kept whole."""
+_AHEAD = 8
+"""Parts of a file that are read, or wait to be taken, at one time: all of them would take more than the records."""
 _FROM_COUNTS = ("output_throughput_tok_s", "total_token_throughput_tok_s", "request_throughput_req_s")
 """Metrics whose values by pass a slim record can still compute."""
 
@@ -76,13 +80,14 @@ def _lines(path: Path, make: Callable[[TrialRecord], PlainRecord], pool: Executo
         for one in decoded(path):
             yield one if one.record is None else one._replace(record=make(one.record))
         return
-    parts = [pool.submit(read_part, path, start, end, make) for start, end in parts_of(path)]
+    parts = iter(parts_of(path))
+    begun = deque(pool.submit(read_part, path, *part, make) for part in islice(parts, _AHEAD))
     before = 0
-    for place, future in enumerate(parts):
-        part = future.result()
-        parts[place] = Future()  # what was read isn't held twice
-        yield from (one._replace(number=one.number + before) for one in part.lines)
-        before += part.num_lines
+    while begun:
+        found = begun.popleft().result()
+        begun.extend(pool.submit(read_part, path, *part, make) for part in islice(parts, 1))
+        yield from (one._replace(number=one.number + before) for one in found.lines)
+        before += found.num_lines
 
 
 def _reduced(metrics: Sequence[str], record: TrialRecord) -> PlainRecord:

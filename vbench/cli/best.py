@@ -87,6 +87,9 @@ def best(
         raise typer.Exit(EXIT_NO_RESULT)
     chosen = _safest(winner, contents) if safe else winner
     text = _written(chosen, folder, contents, form).removesuffix("\n")
+    while form is Form.SERVE and text.startswith("# "):  # not into a shell: not every one takes a comment
+        remark, _, text = text.partition("\n")
+        say(f"note: {remark.removeprefix('# ')}", is_error=True)
     typer.echo(printable(text) if sys.stdout.isatty() else text)  # as it is, but for what would move a cursor
 
 

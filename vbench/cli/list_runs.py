@@ -43,6 +43,7 @@ _SPARED = ("Created (UTC)", "Refused", "Pruned", "Search", "Failed", "Completed"
 MISSING = "–"
 _GAP = 2
 _MOST_NAMED = 3
+MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,14 @@ class ListedRun:
             "search": {"started": self.started, "planned": self.planned}, "num_trials": self.num_trials,
             "counts": self.counts or None, "mark": self.mark, "objective": self.objective,
             "best_trial": self.best_trial, "best_value": self.best_value, "created_at": self.created_at,
-            "problems": list(self.problems),
+            "problems": first_of(self.problems),
         }  # fmt: skip
+
+
+def first_of(problems: Sequence[str]) -> list[str]:
+    """So many as are read; the last one says how many more there are."""
+    more = len(problems) - MOST_PROBLEMS
+    return [*problems[:MOST_PROBLEMS], *([f"and {more:,} more"] if more > 0 else [])]
 
 
 def list_runs(as_json: AsJson = False, results: Results = DEFAULT_RESULTS) -> None:

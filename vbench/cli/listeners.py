@@ -14,11 +14,11 @@ from vbench.cli.wording import (
     PHASES,
     STOPPING,
     again_text,
+    can_redraw,
     describe_earlier,
     describe_point,
     describe_result,
     describe_work,
-    is_in_notebook,
     make_console,
     mark_of_run,
     mark_word,
@@ -47,7 +47,7 @@ def make_listener(*, as_json: bool, stream: TextIO, is_single: bool = False) -> 
         return JsonListener(stream, sys.stderr, has_summary=not is_single)
     if is_single:
         return SingleListener(stream)
-    if stream.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown") and not is_in_notebook():
+    if can_redraw(stream):
         from vbench.cli.live import LiveListener
 
         return LiveListener(stream)

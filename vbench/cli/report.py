@@ -137,7 +137,9 @@ def _print_files(files: ReportFiles) -> None:
 @contextmanager
 def _steps(folders: Sequence[RunFolder]) -> Iterator[Callable[[str], None]]:
     """Says on a terminal what it is at, on one line that is gone in the end; nothing where a page takes no time."""
-    if not sys.stderr.isatty() or _size_of(folders) < _LARGE_BYTES:
+    from vbench.cli.wording import can_redraw
+
+    if not can_redraw(sys.stderr) or _size_of(folders) < _LARGE_BYTES:
         yield lambda _: None
         return
 

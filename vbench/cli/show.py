@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vbench.cli.list_runs import PIPE_WIDTH, AsJson, listed, mark_in
+from vbench.cli.list_runs import PIPE_WIDTH, AsJson, first_of, listed, mark_in
 from vbench.cli.options import DEFAULT_RESULTS, Results, RunName, say
 from vbench.errors import UsageError
 
@@ -48,7 +48,7 @@ def show(
         run, trial = "", int(run)
     folder = resolve_run(results, run)
     contents = read_run(folder)
-    for problem in contents.problems:
+    for problem in first_of(contents.problems):
         say(f"note: {problem}", is_error=True)
     if trial is not None:
         return _show_trial(folder, contents, trial, log_lines, as_json=as_json)

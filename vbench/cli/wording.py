@@ -147,6 +147,11 @@ def is_in_notebook() -> bool:
     return "JPY_PARENT_PID" in os.environ
 
 
+def can_redraw(stream: TextIO) -> bool:
+    """Whether what was written there can be taken back: a terminal that knows the codes, and none of a notebook's."""
+    return stream.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown") and not is_in_notebook()
+
+
 def make_console(stream: TextIO, *, pipe_width: int = PIPE_WIDTH) -> Console:
     """A console for the stream; where it is no terminal, or a notebook's, as wide as `pipe_width`, without control
     codes, and without the blanks that rich fills lines with."""

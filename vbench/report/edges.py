@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vbench.analysis.concurrency import whole_load
 from vbench.analysis.effects import ParameterEffect
+from vbench.analysis.loads import whole_load
 from vbench.analysis.neighbours import Neighbour, is_same_setting
 from vbench.records.record import TrialRecord
 from vbench.report.text import show_ratio, show_value

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 from functools import partial
 
-from vbench.analysis.concurrency import LOADS, LoadPoint, LoadStudy, load_of, load_studies, whole_load
+from vbench.analysis.concurrency import LoadPoint, LoadStudy, load_studies
+from vbench.analysis.loads import LOADS, load_of, whole_load
 from vbench.records.record import TrialRecord
 from vbench.report import plots_load
 from vbench.report.blocks import Block, Bullets, Fold, Grid, Plot, Section, blocks_of

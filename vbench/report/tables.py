@@ -183,10 +183,10 @@ def prompt_sets_table(records: Sequence[TrialRecord]) -> Table:
     rows: dict[tuple[str, ...], list[str]] = {}
     drawn: dict[str, bool | None] = {}
     for record in records:
-        if drawn.get(record.prompt_set.sha256) is None:
+        if record.prompt_set.output_tokens is not None and drawn.get(record.prompt_set.sha256) is None:
             drawn[record.prompt_set.sha256] = has_drawn_lengths(record)
     for one in (record.prompt_set for record in records):
-        most = "up to " if drawn[one.sha256] else ""
+        most = "up to " if drawn.get(one.sha256) else ""
         length = "until it stops" if one.output_tokens is None else f"{most}{one.output_tokens}"
         counts = rows.setdefault((one.sha256, str(one.num_prompts), length, one.source), [])
         if one.input_tokens is not None and f"{one.input_tokens:,}" not in counts:
