@@ -50,3 +50,11 @@ def test_python_says_which_trial_it_is(vbench: Vbench) -> None:
     lines = with_run(vbench, 0)("best", "--as", "python", check=0).stdout.splitlines()
     assert lines[0].startswith("# Trial 0 of demo/20261103-093000: 200 tok/s, 10 prompts of prompts/ten.jsonl")
     assert "    max_tokens=100," in lines
+
+
+def test_remarks_stay_out_of_a_shells_way(vbench: Vbench) -> None:
+    record = make_record(0, 100.0, engine_facts={"max_num_seqs": 64})
+    make_run(vbench.folder / "results", [record])
+    done = vbench("best", check=0)
+    assert done.stdout == "vllm serve org/model-1b \\\n  --max-num-seqs 64\n"
+    assert done.stderr.startswith("note: max_num_seqs: as the engine chose")

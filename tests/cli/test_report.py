@@ -135,6 +135,8 @@ def test_steps_are_told_on_a_terminal_where_there_is_much_to_do(
     report()
     assert capsys.readouterr().err == ""  # no terminal
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
     report()
     said = capsys.readouterr().err
     assert "reading monday/" in said

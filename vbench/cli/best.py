@@ -86,11 +86,19 @@ def best(
         say(_why_none(folder, contents), is_error=True)
         raise typer.Exit(EXIT_NO_RESULT)
     chosen = _safest(winner, contents) if safe else winner
-    text = _written(chosen, folder, contents, form).removesuffix("\n")
-    while form is Form.SERVE and text.startswith("# "):  # not into a shell: not every one takes a comment
+    _print(_written(chosen, folder, contents, form).removesuffix("\n"), form)
+
+
+def _print(text: str, form: Form) -> None:
+    """As it is, but for what would move a terminal's cursor. Remarks on a shell's command go to stderr: not every shell
+    takes a comment."""
+    remarks = []
+    while form is Form.SERVE and text.startswith("# "):
         remark, _, text = text.partition("\n")
-        say(f"note: {remark.removeprefix('# ')}", is_error=True)
-    typer.echo(printable(text) if sys.stdout.isatty() else text)  # as it is, but for what would move a cursor
+        remarks.append(remark.removeprefix("# "))
+    typer.echo(printable(text) if sys.stdout.isatty() else text)
+    for remark in remarks:
+        say(f"note: {remark}", is_error=True)
 
 
 def _why_none(folder: RunFolder, contents: RunContents) -> str:
