@@ -40,9 +40,7 @@ def test_a_later_trial_that_is_clearly_ahead_is_the_best() -> None:
     assert numbers(ranked(records, FASTEST)) == [5, 1, 0]
     answer = find_answer(records, FASTEST)
     assert (answer.num_remeasured, answer.finals, answer.late) == (2, (), ())
-    assert summary_headline(answer) == (
-        "Trial 5 is the best: not measured again, but clearly ahead of the 2 that were"
-    )
+    assert summary_headline(answer) == ("Trial 5 is the best: not measured again, but clearly ahead of the 2 that were")
 
 
 def test_one_that_is_not_clearly_ahead_is_named_beside_the_best() -> None:
