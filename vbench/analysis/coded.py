@@ -70,8 +70,9 @@ def coded(records: Iterable[TrialRecord], objective: Objective) -> Coded:
     """Completed trials by their objective, whether or not they keep the constraints; of others only the settings."""
     counted = sorted(standing(records), key=lambda record: record.trial)
     values = [objective_value(one, objective) if one.outcome is Outcome.COMPLETED else None for one in counted]
-    names = dict.fromkeys(name for record in counted for name in record.parameters)
-    found = (*(_parameter(name, counted) for name in names), _run(counted))
+    settings = _Settings(counted)
+    names = dict.fromkeys(name for one in settings.distinct for name in one)
+    found = (*(_parameter(name, settings) for name in names), _run(counted))
     return Coded(
         trials=np.array([record.trial for record in counted], dtype=np.int64),
         values=np.array([np.nan if value is None else value for value in values], dtype=np.float64),
@@ -79,6 +80,19 @@ def coded(records: Iterable[TrialRecord], objective: Objective) -> Coded:
         is_failed=np.array([has_failed(record) for record in counted], dtype=np.bool_),
         parameters=tuple(one for one in found if len(one.levels) > 1),
     )
+
+
+class _Settings:
+    """The parameters of trials. Records of a large run share equal ones, so that each is looked at once."""
+
+    def __init__(self, records: Sequence[TrialRecord]) -> None:
+        places: dict[int, int] = {}
+        self.places = [places.setdefault(id(record.parameters), len(places)) for record in records]
+        """Of each trial, which of `distinct` it has."""
+        first = {place: record.parameters for place, record in zip(self.places, records, strict=True)}
+        self.distinct = [first[place] for place in range(len(first))]
+        self.baselines = [(at, record) for at, record in enumerate(records) if record.origin == "baseline"]
+        """With their places among the trials."""
 
 
 def _run(records: Sequence[TrialRecord]) -> CodedParameter:
@@ -89,13 +103,12 @@ def _run(records: Sequence[TrialRecord]) -> CodedParameter:
     return CodedParameter(name=RUN, levels=tuple(levels), codes=np.array([levels[run] for run in runs], dtype=np.int16))
 
 
-def _parameter(name: str, records: Sequence[TrialRecord]) -> CodedParameter:
-    keys: list[Hashable] = [
-        key_of(record.parameters[name]) if name in record.parameters else None for record in records
-    ]
-    values = {key: record.parameters[name] for key, record in zip(keys, records, strict=True) if key is not None}
-    for place, record in enumerate(records):
-        if keys[place] is None and record.origin == "baseline" and name in record.engine.facts:
+def _parameter(name: str, settings: _Settings) -> CodedParameter:
+    own: list[Hashable] = [key_of(one[name]) if name in one else None for one in settings.distinct]
+    values = {key: one[name] for key, one in zip(own, settings.distinct, strict=True) if key is not None}
+    keys = [own[place] for place in settings.places]
+    for place, record in settings.baselines:
+        if keys[place] is None and name in record.engine.facts:
             used = key_of(record.engine.facts[name])
             keys[place] = used if used in values else None
     counts = Counter(key for key in keys if key is not None)

@@ -81,32 +81,37 @@ def load_studies(records: Iterable[TrialRecord], objective: Objective, best: Tri
     counted = standing(records)
     done = [one for one in counted if one.outcome is Outcome.COMPLETED]
     ground_of = grounds(counted)
-    found = (_study(name, done, objective, best, ground_of) for name in LOADS)
+    rows = [
+        _Row(
+            record, value, value_of(record.measurements, "p95_ttft_s"), value_of(record.measurements, "p95_tpot_s"),
+            ground_of(record),
+        )
+        for record in done
+        if (value := objective_value(record, objective)) is not None
+    ]  # fmt: skip
+    found = (_study(name, rows, objective, best) for name in LOADS)
     return [one for one in found if one is not None]
 
 
-def _study(
-    name: str,
-    done: Sequence[TrialRecord],
-    objective: Objective,
-    best: TrialRecord | None,
-    ground_of: Callable[[TrialRecord], Hashable],
-) -> LoadStudy | None:
-    known = [
-        (record, load, value)
-        for record in done
-        if (load := load_of(record, name)) is not None and (value := objective_value(record, objective)) is not None
-    ]
-    if len({load for _, load, _ in known}) < 2:
+class _Row(NamedTuple):
+    record: TrialRecord
+    value: float
+    ttft_s: float | None
+    tpot_s: float | None
+    ground: Hashable
+
+
+def _study(name: str, rows: Sequence[_Row], objective: Objective, best: TrialRecord | None) -> LoadStudy | None:
+    loaded = _loads(name)
+    known = [(row, load) for row in rows if (load := loaded(row.record)) is not None]
+    if len({load for _, load in known}) < 2:
         return None
+    done = [row.record for row in rows]
     others_of = _others(name, done)
     groups: dict[Hashable, list[LoadTrial]] = {}
-    for record, load, value in known:
-        one = LoadTrial(
-            trial=record.trial, load=load, value=value, ttft_s=value_of(record.measurements, "p95_ttft_s"),
-            tpot_s=value_of(record.measurements, "p95_tpot_s"),
-        )  # fmt: skip
-        groups.setdefault((ground_of(record), others_of(record)), []).append(one)
+    for row, load in known:
+        one = LoadTrial(row.record.trial, load, row.value, row.ttft_s, row.tpot_s)
+        groups.setdefault((row.ground, others_of(row.record)), []).append(one)
     trials = tuple(one for group in groups.values() for one in group)
     sign = 1 if objective.direction == "maximize" else -1
     best_trial = best.trial if best is not None else None
@@ -122,6 +127,22 @@ def _study(
         knee=None if found is None or (whole is not None and found >= whole) else found,
         is_rising=is_shown and values[-1][1] * NEAR > max(value for _, value in values[:-1]),
     )  # fmt: skip
+
+
+def _loads(name: str) -> Callable[[TrialRecord], float | None]:
+    """`load_of`, remembered by the identity of what it looks at where no parameter says it: records of a large run share
+    equal ones."""
+    known: dict[tuple[int, int], float | None] = {}
+
+    def loaded(record: TrialRecord) -> float | None:
+        if name in record.parameters:
+            return load_of(record, name)
+        key = (id(record.config), id(record.engine))
+        if key not in known:
+            known[key] = load_of(record, name)
+        return known[key]
+
+    return loaded
 
 
 def _whole(name: str, done: Sequence[TrialRecord], highest: float) -> int | None:
