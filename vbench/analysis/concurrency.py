@@ -130,8 +130,8 @@ def _study(name: str, rows: Sequence[_Row], objective: Objective, best: TrialRec
 
 
 def _loads(name: str) -> Callable[[TrialRecord], float | None]:
-    """`load_of`, remembered by the identity of what it looks at where no parameter says it: records of a large run share
-    equal ones."""
+    """`load_of`, remembered by the identity of what it looks at where no parameter says it: records of a large run
+    share equal ones."""
     known: dict[tuple[int, int], float | None] = {}
 
     def loaded(record: TrialRecord) -> float | None:
