@@ -5,9 +5,11 @@ They are copies of this process, made before it reads any record: so none of the
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -18,6 +20,7 @@ from contextlib import contextmanager, suppress
 from vbench.report import plots_render
 
 MOST = 4
+_PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -44,15 +47,22 @@ def _forked() -> ProcessPoolExecutor | None:
         with warnings.catch_warnings():
             # Python warns of the numeric libraries' idle threads. What they hold, a copy doesn't ask for.
             warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork")
-            pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_prepare)
+            pool = ProcessPoolExecutor(
+                workers, multiprocessing.get_context("fork"), initializer=_prepare, initargs=(os.getpid(),)
+            )
             pool.submit(os.getpid)  # with the first task all of them are made
     except OSError:  # no memory, or no more processes allowed
         return None
     return pool
 
 
-def _prepare() -> None:
+def _prepare(parent: int) -> None:
     """In the copy, while the other reads: what the first drawing would have to wait for, such as fonts."""
+    # Each copy holds the other's end of the queues, so that neither would notice that the parent was killed.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides what it means
     gc.disable()
     with suppress(Exception):
         plots_render.warm_up()
