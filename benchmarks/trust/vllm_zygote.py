@@ -24,6 +24,9 @@ TOOLS = {"throughput": "vllm.benchmarks.throughput", "serve": "vllm.benchmarks.s
 
 def main() -> None:
     preload()
+    # They import pandas, and pandas pyarrow where that is installed, which starts a thread: no fork would be safe. For
+    # pandas it is as if it weren't there.
+    sys.modules["pyarrow"] = None  # type: ignore[assignment]
     for name in TOOLS.values():
         importlib.import_module(name)
     gc.collect()
