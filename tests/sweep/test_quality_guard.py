@@ -276,7 +276,7 @@ def test_the_report_says_what_the_best_costs(sweep: Sweeps) -> None:
     files = build_report(run, sweep.folder / "reports")
 
     text = files.markdown.read_text(encoding="utf-8")
-    assert "The best loses 1.4 % (95 %: 1.2 to 1.5) of likelihood per token against trial 0" in text
+    assert "The best loses 1.4% (95%: 1.2% to 1.5%) of likelihood per token against trial 0" in text
     assert "19% of its greedy tokens before the first that differs" in text
     assert "## Quality of the answers" in text
     assert any(path.name == "quality.png" and path.stat().st_size > 0 for path in files.plots)
