@@ -279,5 +279,5 @@ def test_the_report_says_what_the_best_costs(sweep: Sweeps) -> None:
     assert "The best loses 1.4% (95%: 1.2% to 1.5%) of likelihood per token against trial 0" in text
     assert "19% of its greedy tokens before the first that differs" in text
     assert "## Quality of the answers" in text
-    assert any(path.name == "quality.png" and path.stat().st_size > 0 for path in files.plots)
+    assert any(path.name == "quality-fake.png" and path.stat().st_size > 0 for path in files.plots)
     assert "Quality of the answers" in files.html.read_text(encoding="utf-8")
