@@ -37,7 +37,8 @@ def test_it_tells_its_tokens_while_it_sleeps(fake_bench: Bench) -> None:
     ran = fake_bench.run(engine_args=args, warmup_passes=0, passes=1, on_event=heard.append)
     assert [one.duration_s for one in ran.passes] == [pytest.approx(0.04618)]
     told = [(message["count"], message["elapsed_s"]) for message in heard if message["event"] == "tokens"]
-    assert 1 <= len(told) <= 2
+    assert told  # how often depends on the machine
+    assert told == sorted(told)
     assert all(0 < count <= 12 for count, _ in told)
     assert all(0 < elapsed_s <= 0.04618 for _, elapsed_s in told)
 

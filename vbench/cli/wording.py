@@ -16,7 +16,7 @@ from vbench.outcome import Outcome
 from vbench.progress import RunInfo, RunSummary, Standing
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder, read_json
-from vbench.report.text import FAKE_MARK, printable
+from vbench.report.text import EMULATED_MARK, FAKE_MARK, printable
 from vbench.report.text import show_value as show_setting
 from vbench.spec.config import displayed_path
 from vbench.spec.types import Objective
@@ -189,7 +189,7 @@ def mark_of_run(info: RunInfo) -> str | None:
     """What its numbers are, where they aren't plain measurements of the hardware that it is about."""
     if info.spec.engine == "fake":
         return FAKE_MARK
-    return None if info.spec.emulate is None else f"emulated {info.hardware}: memory, not speed"
+    return None if info.spec.emulate is None else EMULATED_MARK.format(info.hardware)
 
 
 def mark_word(info: RunInfo) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vbench.records.record import TrialRecord
 from vbench.report.contents import RunContents
-from vbench.report.text import FAKE_MARK, shorten
+from vbench.report.text import EMULATED_MARK, FAKE_MARK, shorten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,4 +74,4 @@ def _emulated(contents: RunContents) -> Mark | None:
     notes = target.get("notes")
     sentences = tuple(shorten(str(note), _LONGEST) for note in notes) if isinstance(notes, list) and notes else ()
     profile = shorten(str(target.get("profile") or "card"), _LONGEST_NAME)
-    return Mark(word="emulated", text=f"emulated {profile}: memory, not speed", sentences=sentences or _EMULATED)
+    return Mark(word="emulated", text=EMULATED_MARK.format(profile), sentences=sentences or _EMULATED)

@@ -21,6 +21,8 @@ MISSING = "–"
 NOT_MEASURED = "not measured"
 FAKE_MARK = "fake engine: not a measurement"
 """Stands on everything that shows the fake engine's numbers, which come from a formula."""
+EMULATED_MARK = "emulated {}: memory, not speed"
+"""The same where a card was held to a smaller one, whose name goes in."""
 _MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _MARKDOWN_AT_START = re.compile(r"[#+\-=]+(?=\s|$)|\d+(?=[.)](?:\s|$))")
 _SPAN = re.compile(r"`([^`]{1,80})`")

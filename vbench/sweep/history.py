@@ -5,14 +5,12 @@ that a run of many thousand trials needs no more memory than one of a few.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vbench.analysis import ranking
 from vbench.analysis.drift import References
 from vbench.analysis.remeasure import REPEATS
-from vbench.outcome import Outcome
 from vbench.progress import Standing
 from vbench.records.record import TrialRecord
 from vbench.search.base import settings_key
@@ -139,8 +137,3 @@ class History:
 def key_of(settings: Mapping[str, Any]) -> bytes:
     """A short name of a configuration: 16 bytes, as there may be many."""
     return hashlib.blake2b(settings_key(settings).encode(), digest_size=16).digest()
-
-
-def outcomes_by_name(outcomes: Counter[Outcome]) -> dict[str, int]:
-    """Counts by outcome, in alphabetical order."""
-    return {str(name): outcomes[name] for name in sorted(outcomes)}
