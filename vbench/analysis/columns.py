@@ -18,6 +18,8 @@ from vbench.records.packed import PackedMeasurements, phase_lengths
 from vbench.records.record import TrialRecord
 
 _WHOLE_METRICS = ("peak_memory_bytes",)
+_STARTUP = ("start", "import", "load")
+_KEPT = 10_000
 _MOST = 1 << 63
 """Whole numbers of 64 bits are below it."""
 Kind = Literal["whole", "number", "flag", "text"]
@@ -64,6 +66,7 @@ def columns_of(records: Sequence[TrialRecord]) -> list[Column]:
 
 def facts_columns(run_of: Callable[[TrialRecord], str], mark_of: Callable[[TrialRecord], str]) -> list[Column]:
     """Where each trial came from, what ran it, what it started up for, and its whole configuration as JSON."""
+    phases = _PhaseLengths()
     return [
         Column("run", "text", run_of),
         Column("trial_in_run", "whole", _trial_in_run),
@@ -74,7 +77,7 @@ def facts_columns(run_of: Callable[[TrialRecord], str], mark_of: Callable[[Trial
         Column("profile", "text", lambda record: _text_or_none(record.hardware.get("profile"))),
         Column("mark", "text", mark_of),
         Column("num_warnings", "whole", lambda record: len(record.warnings)),
-        *(Column(f"startup_{name}_s", "number", partial(_phase_s, name), "s") for name in ("start", "import", "load")),
+        *(Column(f"startup_{name}_s", "number", partial(_phase_s, phases, name), "s") for name in _STARTUP),
         Column("worker_start", "text", lambda record: _text_or_none(record.environment.get("worker_start"))),
         Column("prompt_set_sha256", "text", lambda record: record.prompt_set.sha256),
         Column("config", "text", _ConfigText()),
@@ -114,8 +117,24 @@ def _whole_metric(name: str, record: TrialRecord) -> int | None:
     return None if value is None else int(value)
 
 
-def _phase_s(name: str, record: TrialRecord) -> float | None:
-    return next((seconds for phase, _, seconds in phase_lengths(record.phases) if phase == name), None)
+class _PhaseLengths:
+    """The first seconds of each phase. What was asked of last is kept: columns are made one after the other."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[TrialRecord, dict[str, float]]] = {}
+
+    def __call__(self, record: TrialRecord) -> dict[str, float]:
+        kept = self._kept.get(id(record))
+        if kept is None:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            found = {name: seconds for name, _, seconds in reversed(phase_lengths(record.phases))}
+            kept = self._kept[id(record)] = record, found  # the record too, so that its id stays its own
+        return kept[1]
+
+
+def _phase_s(phases: _PhaseLengths, name: str, record: TrialRecord) -> float | None:
+    return phases(record).get(name)
 
 
 def _parameter(name: str, kind: Kind, record: TrialRecord) -> Any:

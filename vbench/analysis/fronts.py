@@ -90,23 +90,26 @@ def _metric(name: str, label: str, short: str, unit: Unit) -> Cost:
 def fronts(records: Iterable[TrialRecord], objective: Objective, facts: RunFacts) -> list[Front]:
     """One a cost of which ranked trials have two values or more. A finalist stands with its finals."""
     ranked = [record for record in standing(records) if is_rankable(record, objective)]
+    values = [objective_value(record, objective) for record in ranked]
     found: dict[str, Front] = {}
     for cost in costs(facts):
         if objective.metric in (cost.name, cost.turned) or _INSTEAD.get(cost.name) in found:
             continue
-        front = _front(ranked, objective, cost)
+        front = _front(ranked, values, objective, cost)
         if front is not None:
             found[cost.name] = front
     return list(found.values())
 
 
-def _front(ranked: Sequence[TrialRecord], objective: Objective, cost: Cost) -> Front | None:
+def _front(
+    ranked: Sequence[TrialRecord], values: Sequence[float | None], objective: Objective, cost: Cost
+) -> Front | None:
     sign = 1 if objective.direction == "maximize" else -1
     side = 1 if cost.is_more_better else -1
     known = [
         (x, y, record.trial)
-        for record in ranked
-        if (x := cost.value_of(record)) is not None and (y := objective_value(record, objective)) is not None
+        for record, y in zip(ranked, values, strict=True)
+        if y is not None and (x := cost.value_of(record)) is not None
     ]
     if len({x for x, _, _ in known}) < 2:
         return None

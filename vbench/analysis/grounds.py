@@ -29,6 +29,9 @@ def grounds(records: Iterable[TrialRecord]) -> Callable[[TrialRecord], Ground]:
         baselines = [one for one in group if origin_in_run(one) == "baseline"]
         others = [one for one in group if origin_in_run(one) != "baseline"] if baselines else []
         own.update((one.trial, _overrides(one, others)) for one in baselines)
+    if len(by_run) == 1 and not any(own.values()):  # so it is of nearly every run: all have one ground
+        only = (next(iter(by_run)), "")
+        return lambda _: only
     return lambda record: (_run_of(record), own.get(record.trial, ""))
 
 

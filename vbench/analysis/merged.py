@@ -43,7 +43,8 @@ def origin_of(record: TrialRecord) -> Origin | None:
 
 def origin_in_run(record: TrialRecord) -> str:
     """What a trial was for in its own run: on a page of several there is one baseline, and the others are trials."""
-    found = (record.model_extra or {}).get(_OWN_ORIGIN)
+    more = record.__pydantic_extra__
+    found = more.get(_OWN_ORIGIN) if more else None
     return found if isinstance(found, str) else record.origin
 
 

@@ -52,7 +52,7 @@ class StartupSummary:
     """The trial at the median."""
 
 
-def startup_of(record: TrialRecord) -> Startup | None:
+def startup_of(record: TrialRecord, said: _Remembered | None = None) -> Startup | None:
     """None of a trial that was refused, didn't get as far as loading, or ran on an engine that was there already."""
     how = str(record.environment.get("worker_start") or "")
     if how == "reused" or (record.failure is not None and record.failure.phase in ("start", "import", "load")):
@@ -64,7 +64,7 @@ def startup_of(record: TrialRecord) -> Startup | None:
         return None
     parts = {"process": seconds.get("start", 0.0), "import": seconds.get("import", 0.0)}
     left = seconds["load"]
-    for name, seconds_said in _said(record.engine.facts):
+    for name, seconds_said in (said or _said)(record.engine.facts):
         parts[name] = min(seconds_said, left)  # ranks that load side by side say more than the clock does
         left -= parts[name]
     parts["the rest of loading"] = left
@@ -88,6 +88,19 @@ def _said(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         yield KV_CACHE, whole
 
 
+class _Remembered:
+    """`_said`, once for facts that many records of a large run share."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Mapping[str, Any], tuple[tuple[str, float], ...]]] = {}
+
+    def __call__(self, facts: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+        known = self._known.get(id(facts))
+        if known is None:
+            known = self._known[id(facts)] = facts, tuple(_said(facts))
+        return known[1]
+
+
 def _seconds(facts: Mapping[str, Any], name: str) -> float | None:
     value = facts.get(name)
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0 else None
@@ -95,7 +108,8 @@ def _seconds(facts: Mapping[str, Any], name: str) -> float | None:
 
 def startups(records: Iterable[TrialRecord]) -> list[Startup]:
     """Those that there are, in the given order."""
-    return [found for record in records if (found := startup_of(record)) is not None]
+    said = _Remembered()
+    return [found for record in records if (found := startup_of(record, said)) is not None]
 
 
 def summaries(found: Sequence[Startup]) -> list[StartupSummary]:

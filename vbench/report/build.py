@@ -15,15 +15,19 @@ from vbench.records.store import storage_advice
 from vbench.report import shelf
 from vbench.report.contents import read_run
 from vbench.report.machine_summary import machine_summary
-from vbench.report.marks import Mark
+from vbench.report.marks import Mark, mark_of_page
 from vbench.report.page import Page, make_page
 from vbench.report.pictures import Drawing, Drawn, draw_all
 from vbench.report.processes import beside
 from vbench.report.render import render_html, render_markdown
 from vbench.report.several import subjects_of
 from vbench.report.subject import Subject, Wishes
-from vbench.report.trials_files import trials_written
+from vbench.report.table_process import table_process
+from vbench.report.trials_files import TrialsFiles, trials_files
 from vbench.search.blas import use_one_thread
+
+_LARGE = 50 << 20
+"""Bytes of records from which on another process writes the tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,12 @@ def build_reports(
     StoreError when reading the records or writing fails.
     """
     use_one_thread()
-    with beside(is_worth=any(_has_records(run) for run in runs)) as pool, _without_collector():
+    size = sum(map(_size_of_records, runs))
+    with (
+        table_process(is_worth=size >= _LARGE) as tables,
+        beside(is_worth=size > 0) as pool,
+        _without_collector(),
+    ):
         read = []
         for run in runs:
             on_step(f"reading {run.sweep}/{run.run_id}")
@@ -69,16 +78,20 @@ def build_reports(
         on_step("computing")
         drawing = Drawing(pool)
         subjects = subjects_of(read, wishes)
-        page = make_page(*subjects, on_plots=drawing.begin)
-        on_step("writing")
-        return _write(page, subjects, drawing, out_root / (name or shelf.name_of(runs)), shelf.id_of(runs))
+        folder = out_root / (name or shelf.name_of(runs))
+        trials = marked("trials", mark_of_page([subject.mark for subject in subjects]))
+        _make_folder(folder / "plots")
+        with trials_files(subjects, folder / f"{trials}.csv", folder / f"{trials}.parquet", tables) as files:
+            page = make_page(*subjects, on_plots=drawing.begin)
+            on_step("writing")
+            return _write(page, subjects, drawing, folder, shelf.id_of(runs), files)
 
 
-def _has_records(run: RunFolder) -> bool:
+def _size_of_records(run: RunFolder) -> int:
     try:
-        return run.trials_jsonl.stat().st_size > 0
+        return run.trials_jsonl.stat().st_size
     except OSError:  # said where it is read
-        return False
+        return 0
 
 
 @contextmanager
@@ -94,24 +107,26 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _write(page: Page, subjects: Sequence[Subject], drawing: Drawing, folder: Path, report_id: str) -> ReportFiles:
-    stem, trials = marked("report", page.mark), marked("trials", page.mark)
-    csv, parquet = folder / f"{trials}.csv", folder / f"{trials}.parquet"
-    _make_folder(folder / "plots")
-    with trials_written(subjects, csv, parquet):  # while the plots are drawn
-        drawn: dict[str, Drawn] = {}
-        for mark, plots in page.plots:
-            drawn.update(draw_all(plots, mark, drawing))
-        images = {f"plots/{one.file_stem}.png": one.png for one in drawn.values()}
-        contents = {
-            **images,
-            **{f"plots/{one.file_stem}.svg": one.svg_file for one in drawn.values()},
-            f"{stem}.md": render_markdown(page, drawn).encode(),
-            f"{stem}.html": render_html(page, drawn).encode(),
-        }
-        names = [*contents, csv.name, parquet.name]
-        summary = {"id": report_id, **machine_summary(page, subjects), "files": _named_files(names)}
-        moved_to = shelf.clear(folder, report_id, names)
+def _write(
+    page: Page, subjects: Sequence[Subject], drawing: Drawing, folder: Path, report_id: str, trials: TrialsFiles
+) -> ReportFiles:
+    stem = marked("report", page.mark)
+    trials.write()  # while the plots are drawn
+    drawn: dict[str, Drawn] = {}
+    for mark, plots in page.plots:
+        drawn.update(draw_all(plots, mark, drawing))
+    images = {f"plots/{one.file_stem}.png": one.png for one in drawn.values()}
+    contents = {
+        **images,
+        **{f"plots/{one.file_stem}.svg": one.svg_file for one in drawn.values()},
+        f"{stem}.md": render_markdown(page, drawn).encode(),
+        f"{stem}.html": render_html(page, drawn).encode(),
+    }
+    csv, parquet = trials.places
+    names = [*contents, csv.name, parquet.name]
+    summary = {"id": report_id, **machine_summary(page, subjects), "files": _named_files(names)}
+    moved_to = shelf.clear(folder, report_id, names)
+    trials.place()
     for name, data in contents.items():
         write_bytes_atomic(folder / name, data)
     write_bytes_atomic(folder / shelf.CONTENTS, shelf.encoded(summary))

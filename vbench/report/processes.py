@@ -56,13 +56,18 @@ def _forked() -> ProcessPoolExecutor | None:
     return pool
 
 
-def _prepare(parent: int) -> None:
-    """In the copy, while the other reads: what the first drawing would have to wait for, such as fonts."""
+def prepare(parent: int) -> None:
+    """In a copy of this process, before anything else: it ends with its parent, and only so."""
     # Each copy holds the other's end of the queues, so that neither would notice that the parent was killed.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides what it means
+
+
+def _prepare(parent: int) -> None:
+    """In a copy that draws, while the other reads: what the first drawing would have to wait for, such as fonts."""
+    prepare(parent)
     gc.disable()
     with suppress(Exception):
         plots_render.warm_up()

@@ -2,99 +2,99 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
-from vbench.analysis.columns import Column, Kind, columns_of, facts_columns, values_of
+from vbench.analysis.columns import Column, columns_of, facts_columns, values_of
 from vbench.analysis.merged import origin_of
 from vbench.errors import StoreError
 from vbench.records.record import TrialRecord
 from vbench.records.store import fsync_folder, storage_advice
-from vbench.report.column_buffers import buffers_of
 from vbench.report.subject import Subject
-from vbench.report.text import printable
+from vbench.report.table_process import TableProcess
+from vbench.report.table_rows import Heading, TableHead, write_rows
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ROWS = 5000
 """That are made at once."""
 
 
-def write_trials(subjects: Sequence[Subject], csv_path: Path, parquet_path: Path) -> None:
+def write_trials(
+    subjects: Sequence[Subject], csv_path: Path, parquet_path: Path, process: TableProcess | None = None
+) -> None:
     """All trials of the page: `columns.columns_of` and `columns.facts_columns`. Each file is replaced as a whole or not
     at all. Raises StoreError.
 
     CSV has numbers to their last digit, and text that a spreadsheet would run as a formula gets a `'`. Parquet has text
     as it is, the units of its columns, and what the table is of as metadata under `vbench`.
     """
-    with trials_written(subjects, csv_path, parquet_path):
-        pass
+    with trials_files(subjects, csv_path, parquet_path, process) as files:
+        files.place()
+
+
+class TrialsFiles:
+    """Both files of `write_trials`, beside those that stand there until `place`."""
+
+    def __init__(self, subjects: Sequence[Subject], csv_path: Path, parquet_path: Path) -> None:
+        self._records = [record for subject in subjects for record in subject.records]
+        self._columns = [*columns_of(self._records), *facts_columns(_runs(subjects), _marks(subjects))]
+        self.places = csv_path, parquet_path
+        headings = tuple(Heading(one.name, one.kind, one.unit) for one in self._columns)
+        facts = json.dumps(_facts(subjects, self._columns), ensure_ascii=False)
+        self._head = TableHead(columns=headings, facts=facts, csv=_beside(csv_path), parquet=_beside(parquet_path))
+        self._process: TableProcess | None = None
+        self._is_written = False
+
+    def begin(self, process: TableProcess) -> None:
+        """Hand the rows to a process that writes them while this one does other things."""
+        if process.write(self._head, self._parts()):
+            self._process = process
+
+    def write(self) -> None:
+        """Write them, or wait until they are. Raises StoreError."""
+        if self._is_written:
+            return
+        with _said(self.places[1]):
+            if self._process is None or not self._process.wait():
+                write_rows(self._head, self._parts())
+        self._is_written = True
+
+    def place(self) -> None:
+        """Let them take their places. Raises StoreError."""
+        self.write()
+        for place in self.places:
+            with _said(place):
+                _beside(place).replace(place)
+                fsync_folder(place.parent)
+
+    def discard(self) -> None:
+        """Remove what didn't take its place."""
+        for place in self.places:
+            with suppress(OSError):
+                _beside(place).unlink(missing_ok=True)
+
+    def _parts(self) -> Iterator[list[list[Any]]]:
+        for start in range(0, len(self._records), _ROWS):
+            yield values_of(self._columns, self._records[start : start + _ROWS])
 
 
 @contextmanager
-def trials_written(subjects: Sequence[Subject], csv_path: Path, parquet_path: Path) -> Iterator[None]:
-    """`write_trials`, of which the files take their places once the block has ended well."""
-    records = [record for subject in subjects for record in subject.records]
-    columns = [*columns_of(records), *facts_columns(_runs(subjects), _marks(subjects))]
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = _schema(columns, subjects)
-    with _replaced(csv_path) as plain, _replaced(parquet_path) as typed:
-        text = _CsvText(plain)
-        text.row([_inert(one.name) for one in columns])
-        with pq.ParquetWriter(typed, schema, compression="zstd") as writer:
-            for rows in _in_parts(records):
-                values = values_of(columns, rows)
-                arrays = [
-                    _array(each, one.kind, field.type) for each, one, field in zip(values, columns, schema, strict=True)
-                ]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-                text.rows(columns, values)
-        yield
-
-
-class _CsvText:
-    """Writes rows of a CSV as UTF-8."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._writer = csv.writer(self, lineterminator="\n")
-
-    def write(self, text: str) -> None:
-        """What `csv.writer` asks of a file."""
-        self._file.write(text.encode("utf-8", "replace"))
-
-    def row(self, cells: Sequence[str]) -> None:
-        """One row."""
-        self._writer.writerow(cells)
-
-    def rows(self, columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> None:
-        """Rows, given as columns."""
-        cells = [
-            [None if value is None else _inert(value) for value in each] if one.kind == "text" else each
-            for one, each in zip(columns, values, strict=True)
-        ]
-        self._writer.writerows(zip(*cells, strict=True))
-
-
-@lru_cache(maxsize=20_000)
-def _inert(value: str) -> str:
-    text = printable(value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def _in_parts(records: Sequence[TrialRecord]) -> Iterator[Sequence[TrialRecord]]:
-    for start in range(0, len(records), _ROWS):
-        yield records[start : start + _ROWS]
+def trials_files(
+    subjects: Sequence[Subject], csv_path: Path, parquet_path: Path, process: TableProcess | None = None
+) -> Iterator[TrialsFiles]:
+    """The files of `write_trials`, begun at once where a process helps; the block has them written and placed."""
+    files = TrialsFiles(subjects, csv_path, parquet_path)
+    try:
+        if process is not None:
+            files.begin(process)
+        yield files
+    finally:
+        if process is not None:
+            process.end()  # before its files are removed: it would write on
+        files.discard()
 
 
 def _names(subject: Subject) -> list[str]:
@@ -116,21 +116,8 @@ def _marks(subjects: Sequence[Subject]) -> Callable[[TrialRecord], str]:
     return lambda record: words[id(record)]
 
 
-def _array(values: Sequence[Any], kind: Kind, arrow_type: pa.DataType) -> pa.Array:
-    import pyarrow as pa
-
-    buffers = [None if one is None else pa.py_buffer(one) for one in buffers_of(values, kind)]
-    return pa.Array.from_buffers(arrow_type, len(values), buffers)
-
-
-def _schema(columns: Sequence[Column], subjects: Sequence[Subject]) -> pa.Schema:
-    import pyarrow as pa
-
-    types: dict[Kind, pa.DataType] = {
-        "whole": pa.int64(), "number": pa.float64(), "flag": pa.bool_(), "text": pa.string(),
-    }  # fmt: skip
-    fields = [pa.field(one.name, types[one.kind], metadata={"unit": one.unit} if one.unit else None) for one in columns]
-    facts = {
+def _facts(subjects: Sequence[Subject], columns: Sequence[Column]) -> dict[str, Any]:
+    return {
         "sweeps": sorted({one.folder.sweep for one in subjects}),
         "runs": [name for one in subjects for name in _names(one)],
         "vbench_version": sorted({str(one.contents.run.get("vbench_version") or "") for one in subjects}),
@@ -138,22 +125,15 @@ def _schema(columns: Sequence[Column], subjects: Sequence[Subject]) -> pa.Schema
         "objective": [f"{one.contents.objective.direction} {one.contents.objective.metric}" for one in subjects],
         "units": {one.name: one.unit for one in columns if one.unit},
     }
-    return pa.schema(fields, metadata={"vbench": json.dumps(facts, ensure_ascii=False)})
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes another's place once all of it is on the disk. Raises StoreError and keeps the old one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _said(path: Path) -> Iterator[None]:
     try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        fsync_folder(path.parent)
+        yield
     except OSError as error:
         raise StoreError(f"{path} can't be written: {error.strerror}; {storage_advice(error)}") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
