@@ -7,6 +7,7 @@ is shown with more than a slim one keeps (the best, the baseline, finals) is rea
 from __future__ import annotations
 
 import marshal
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -75,7 +76,16 @@ class Slimmer:
 
 
 def _loads(data: bytes) -> Any:
-    return marshal.loads(data)  # noqa: S302 -- what `plain` wrote, in this process or a copy of it
+    return _same_keys(marshal.loads(data))  # noqa: S302 -- what `plain` wrote, in this process or a copy of it
+
+
+def _same_keys(value: Any) -> Any:
+    """The value, in which each key is the same text wherever it occurs: else they take half of what records take."""
+    if isinstance(value, dict):
+        return {sys.intern(key) if type(key) is str else key: _same_keys(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_same_keys, value))
+    return value
 
 
 def _layout(data: bytes) -> Layout:

@@ -20,6 +20,7 @@ from vbench.report.page import Page, make_page
 from vbench.report.pictures import Drawing, Drawn, draw_all
 from vbench.report.processes import beside
 from vbench.report.render import render_html, render_markdown
+from vbench.report.section_process import section_process
 from vbench.report.several import subjects_of
 from vbench.report.subject import Subject, Wishes
 from vbench.report.table_process import table_process
@@ -81,8 +82,11 @@ def build_reports(
         folder = out_root / (name or shelf.name_of(runs))
         trials = marked("trials", mark_of_page([subject.mark for subject in subjects]))
         _make_folder(folder / "plots")
-        with trials_files(subjects, folder / f"{trials}.csv", folder / f"{trials}.parquet", tables) as files:
-            page = make_page(*subjects, on_plots=drawing.begin)
+        with (
+            section_process(subjects) as elsewhere,
+            trials_files(subjects, folder / f"{trials}.csv", folder / f"{trials}.parquet", tables) as files,
+        ):
+            page = make_page(*subjects, on_plots=drawing.begin, elsewhere=elsewhere)
             on_step("writing")
             return _write(page, subjects, drawing, folder, shelf.id_of(runs), files)
 

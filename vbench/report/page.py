@@ -10,7 +10,7 @@ from vbench.report.blocks import Block, Fold, Grid, Plot, Prose, Section, Side, 
 from vbench.report.marks import Mark, mark_of_page
 from vbench.report.provenance import machine_of
 from vbench.report.runs_section import runs_section
-from vbench.report.sections import each_section
+from vbench.report.sections import Elsewhere, each_section
 from vbench.report.subject import Subject
 from vbench.report.text import shorten
 
@@ -33,17 +33,22 @@ class Page:
     """All that are in `sections`, with the mark that each is to bear."""
 
 
-def make_page(*subjects: Subject, on_plots: Callable[[Sequence[Plot], Mark | None], None] = lambda _, __: None) -> Page:
+def make_page(
+    *subjects: Subject,
+    on_plots: Callable[[Sequence[Plot], Mark | None], None] = lambda _, __: None,
+    elsewhere: Elsewhere | None = None,
+) -> Page:
     """Compute all that is shown: of one subject, or of several as parts of a page, in this order. `on_plots` hears of
-    plots, and of their mark, as soon as they are known."""
+    plots, and of their mark, as soon as they are known. `elsewhere`: where some sections are computed meanwhile."""
     are_parts = len(subjects) > 1
     sections: list[tuple[Section, ...]] = []
     for number, subject in enumerate(subjects, 1):
-        own: list[Section] = []
-        for section in each_section(subject):
-            own.append(_in_part(section, number) if are_parts else section)
-            on_plots(plots_in(own[-1:]), subject.mark)
-        sections.append((_head_of_part(number, subject), *own) if are_parts else tuple(own))
+        own: dict[int, Section] = {}
+        for place, section in each_section(subject, elsewhere):
+            own[place] = _in_part(section, number) if are_parts else section
+            on_plots(plots_in([own[place]]), subject.mark)
+        in_order = [own[place] for place in sorted(own)]
+        sections.append((_head_of_part(number, subject), *in_order) if are_parts else tuple(in_order))
     runs = runs_section(subjects)
     shown = [section for part in sections for section in part]
     if runs is not None:

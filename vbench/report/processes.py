@@ -38,7 +38,12 @@ def can_fork() -> bool:
     """Whether a copy of this process is cheap and safe."""
     # A thread of ours could hold a lock at that moment, which the copy would wait for forever. Elsewhere than on Linux
     # a process starts by importing everything again, which takes longer than to draw.
-    return sys.platform == "linux" and threading.active_count() == 1 and len(os.sched_getaffinity(0)) > 1
+    return has_cores() and threading.active_count() == 1
+
+
+def has_cores() -> bool:
+    """Whether a copy would have a core of its own, on a system that copies at all."""
+    return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
 
 
 def _forked() -> ProcessPoolExecutor | None:

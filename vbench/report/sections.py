@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import itemgetter
+from typing import NamedTuple, Protocol
 
 from vbench.report.answer_section import answer_section
 from vbench.report.blocks import Section
@@ -24,7 +26,8 @@ from vbench.report.time_section import time_section
 from vbench.report.trials_section import trials_section
 from vbench.report.trust_section import stillness_section
 
-SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
+Maker = Callable[[Subject], Section | None]
+SECTIONS: tuple[Maker, ...] = (
     answer_section,
     next_section,
     problems_section,
@@ -53,13 +56,61 @@ _EARLY = (answer_section, next_section, problems_section, failures_section)
 _FAILURES_FIRST = (*_EARLY, *(make for make in SECTIONS if make not in _EARLY))
 
 
-def each_section(subject: Subject) -> Iterator[Section]:
-    """Those that have something to say, in order; what failed comes early where nothing could be ranked."""
+_BESIDE = frozenset(
+    (load_section, history_section, memory_section, time_section, searched_section, failures_section, latencies_section)
+)
+"""What of a large run another process computes: about half of the work, and the least of what others need too."""
+
+
+class Made(NamedTuple):
+    """A section and its place among `makers_of`; None where it has nothing to say."""
+
+    place: int
+    section: Section | None
+
+
+class Elsewhere(Protocol):
+    """Where some sections are computed meanwhile."""
+
+    def ready(self, subject: Subject, *, wait: bool) -> Iterator[Made]:
+        """Those of the subject that nobody has taken yet, as far as they are ready, or all of them once they are. One
+        that never comes has to be computed here."""
+
+
+def makers_of(subject: Subject) -> list[Maker]:
+    """The sections that the subject's page may have, in order; what failed comes early where nothing could be
+    ranked."""
     order = SECTIONS if subject.answer.best is not None else _FAILURES_FIRST
-    made = (make for make in order if not (subject.is_merged and make in _OF_ONE_RUN))
-    return (section for make in made if (section := make(subject)) is not None)
+    return [make for make in order if not (subject.is_merged and make in _OF_ONE_RUN)]
+
+
+def is_made_beside(make: Maker) -> bool:
+    """Whether it is computed elsewhere, where there is such."""
+    return make in _BESIDE
+
+
+def each_section(subject: Subject, elsewhere: Elsewhere | None = None) -> Iterator[tuple[int, Section]]:
+    """Those that have something to say, with what they are ordered by; as soon as each is there."""
+    left = dict(enumerate(makers_of(subject)))
+    for place, make in list(left.items()):
+        if elsewhere is None or not is_made_beside(make):
+            yield from _said(Made(place, make(subject)))
+            del left[place]
+            for made in elsewhere.ready(subject, wait=False) if elsewhere is not None else ():
+                del left[made.place]
+                yield from _said(made)
+    for made in elsewhere.ready(subject, wait=True) if elsewhere is not None else ():
+        del left[made.place]
+        yield from _said(made)
+    for place, make in left.items():
+        yield from _said(Made(place, make(subject)))
+
+
+def _said(made: Made) -> Iterator[tuple[int, Section]]:
+    if made.section is not None:
+        yield made.place, made.section
 
 
 def sections_of(subject: Subject) -> tuple[Section, ...]:
-    """All of them."""
-    return tuple(each_section(subject))
+    """All of them, in order."""
+    return tuple(section for _, section in sorted(each_section(subject), key=itemgetter(0)))
