@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test bench-search bench-search-live bench-trust bench-trust-long bench-load bench-report check fmt clean
+.PHONY: help setup models demo test bench-search bench-search-live bench-trust bench-trust-long bench-load bench-report faults check audit fmt clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,10 +47,16 @@ bench-load: models  ## the load generator beside its peers (8 minutes): GUIDELLM
 bench-report: setup  ## what a report of 1,000 and of 100,000 made-up trials takes (3 minutes): one JSON line
 	@$(BIN)/python -m benchmarks.report_speed --out benchmarks/report_speed.md $(ARGS)
 
-check: setup  ## formatting, lint and types
+faults: models  ## everything that may go wrong, on real processes (about 25 minutes): a table, one JSON line
+	@$(BIN)/python -m tests.faults.every $(ARGS)
+
+check: setup audit  ## formatting, lint, types, and the audit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+audit: setup  ## known vulnerabilities of the locked dependencies, where pip-audit can be asked
+	@$(BIN)/python tools/audit.py $(ARGS)
 
 fmt: setup  ## format, and fix what the linter can fix
 	$(BIN)/ruff format .
