@@ -25,6 +25,8 @@ EXIT_STORE = 4
 EXIT_DEFECT = 5
 EXIT_SLOWER = 6
 EXIT_INTERRUPTED = 130
+_MOST_SHOWN = 50
+_LONGEST_SHOWN = 1000
 
 
 class VbenchError(Exception):
@@ -51,8 +53,14 @@ class Problem:
     def render(self, file: str) -> str:
         """`file:line: key: message (hint)`, leaving out what isn't known."""
         where = f"{file}:{self.line}" if self.line is not None else file
-        text = f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
-        return f"{text} ({self.hint})" if self.hint else text
+        message = _beginning(self.message)
+        text = f"{where}: {_beginning(self.key)}: {message}" if self.key else f"{where}: {message}"
+        return f"{text} ({_beginning(self.hint)})" if self.hint else text
+
+
+def _beginning(text: str) -> str:
+    """What a file made absurdly long fills no terminal."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 class SpecError(UsageError):
@@ -61,7 +69,9 @@ class SpecError(UsageError):
     def __init__(self, file: str, problems: Sequence[Problem]) -> None:
         self.file = file
         self.problems = tuple(sorted(problems, key=lambda p: (p.line is None, p.line or 0)))
-        super().__init__("\n".join(problem.render(file) for problem in self.problems))
+        told = [problem.render(file) for problem in self.problems[:_MOST_SHOWN]]
+        more = len(self.problems) - len(told)
+        super().__init__("\n".join([*told, *([f"{file}: and {more:,} problems more"] if more else [])]))
 
 
 class MachineError(VbenchError):

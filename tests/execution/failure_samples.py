@@ -5,6 +5,7 @@ from __future__ import annotations
 from vbench.outcome import Outcome
 
 NO, OOM, UNSUPPORTED, CRASHED = Outcome.INFEASIBLE, Outcome.OUT_OF_MEMORY, Outcome.UNSUPPORTED, Outcome.CRASHED
+SPOILT = Outcome.INTERRUPTED
 
 # (class, outcome, lines that show it)
 SAMPLES: list[tuple[str, Outcome, list[str]]] = [
@@ -104,6 +105,37 @@ SAMPLES: list[tuple[str, Outcome, list[str]]] = [
         "MemoryError",
         "numpy.core._exceptions._ArrayMemoryError: MemoryError: Unable to allocate 2.0 GiB",
         "OSError: [Errno 12] Cannot allocate memory",
+    ]),
+    ("shared_memory_full", SPOILT, [
+        "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).",
+        "RuntimeError: unable to allocate shared memory(shm) for file </torch_12_34_5>: Success (0)",
+        "box:7:7 [0] misc/shmutils.cc:87 NCCL WARN Error while creating shared memory segment /dev/shm/nccl-x (size 9)",
+        "OSError: [Errno 28] No space left on device: '/psm_3f2a11d0'",
+    ]),
+    ("bus_error", SPOILT, ["Fatal Python error: Bus error"]),
+    ("disk_full", SPOILT, [
+        "OSError: [Errno 28] No space left on device",
+        "OSError: [Errno 122] Disk quota exceeded: '/home/me/.cache/vllm/torch_compile_cache/x'",
+        "RuntimeError: Data processing error: File reconstruction error: No space left on device (os error 28)",
+    ]),
+    ("too_many_open_files", SPOILT, [
+        "OSError: [Errno 24] Too many open files: '/proc/cpuinfo'",
+        "zmq.error.ZMQError: Too many open files",
+    ]),
+    ("too_many_processes", SPOILT, [
+        "RuntimeError: can't start new thread",
+        "libgomp: Thread creation failed: Resource temporarily unavailable",
+        "OpenBLAS blas_thread_init: pthread_create failed for thread 3 of 64: Resource temporarily unavailable",
+        "BlockingIOError: [Errno 11] Resource temporarily unavailable",
+    ]),
+    ("address_in_use", SPOILT, [
+        "OSError: [Errno 98] Address already in use",
+        "torch.distributed.DistNetworkError: The server socket has failed to listen on any local network address. "
+        "port: 29500, useIpv6: false, code: -98, name: EADDRINUSE, message: address already in use",
+    ]),
+    ("gpu_lost", SPOILT, [
+        "RuntimeError: NVML error: GPU is lost",
+        "RuntimeError: CUDA error: uncorrectable ECC error encountered",
     ]),
     ("driver_too_old", UNSUPPORTED, [
         "RuntimeError: The NVIDIA driver on your system is too old (found version 12080). Please update",

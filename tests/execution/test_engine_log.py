@@ -42,6 +42,22 @@ def test_the_last_mention_wins() -> None:
     assert facts_in("GPU KV cache size: 100 tokens\nGPU KV cache size: 200 tokens") == {"kv_cache_tokens": 200}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch.compile took .. s",
+        "torch.compile took 1.2.3 s",
+        "GPU KV cache size: , tokens",
+        f"Model loading took {'9' * 400} GiB",
+        f"GPU KV cache size: {'9,' * 400} tokens",
+        "init engine " * 200_000,
+    ],
+    ids=lambda line: line[:30],
+)
+def test_a_number_that_is_none_is_no_fact(line: str) -> None:
+    assert facts_in(line) == {}
+
+
 def test_a_log_can_be_read_from_where_an_attempt_began(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"first attempt\nsecond \xff attempt\n")

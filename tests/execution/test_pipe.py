@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from vbench.spec.types import Deadlines
 
 RUN_UID = uuid.uuid4().hex
 LIMITS = Deadlines(load_s=120, pass_s=120, close_s=120)
+NOW = 1e9
+"""Stands in what a child says for the time at which it says it."""
 
 
 class StubKeeper:
@@ -34,6 +37,7 @@ class StubKeeper:
 
     pid = os.getpid()
     is_adopting = False
+    is_running = True
 
     def __init__(self, writes: list[bytes], code: int = 0, *, stays: bool = False) -> None:
         self.writes, self.code, self.stays = writes, code, stays
@@ -42,7 +46,7 @@ class StubKeeper:
         program = (
             "import os, sys, time\n"
             f"for part in {self.writes!r}:\n"
-            f"    os.write({fds[0]}, part)\n"
+            f"    os.write({fds[0]}, part.replace(b'{NOW}', repr(time.monotonic()).encode()))\n"
             "    time.sleep(0.01)\n"
             + (f"os.close({fds[0]}); time.sleep(3600)\n" if self.stays else "")
             + f"os._exit({self.code})\n"
@@ -72,12 +76,12 @@ def line(**message: Any) -> bytes:
 
 def pass_message(**changes: Any) -> dict[str, Any]:
     requests = {"input_tokens": [6, 6], "output_tokens": [4, 4]}
-    base = {"event": "pass", "kind": "timed", "index": 0, "t": 1e9, "duration_s": 0.5, "requests": requests}
+    base = {"event": "pass", "kind": "timed", "index": 0, "t": 110.0, "duration_s": 0.5, "requests": requests}
     return {**base, **changes}
 
 
 HELLO = line(event="hello", protocol=1, pid=1, t=1.0)
-PASS = line(**pass_message())
+PASS = line(**pass_message(t=NOW))
 DONE = line(event="done", t=2.0)
 
 
@@ -170,10 +174,12 @@ def test_a_torn_last_line_is_shown(tmp_path: Path) -> None:
 def test_a_message_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_MAX_MESSAGE_BYTES", 4096)
 
-    raw, outcome, _, _ = run(tmp_path, HELLO, PASS, DONE, b"x" * 8192)
+    raw, outcome, failure, _ = run(tmp_path, HELLO, PASS, DONE, b"x" * 8192)
 
-    assert raw.garbage == ["a message of over 0 MiB"]
+    assert raw.garbage == ["x" * 200]
     assert outcome is Outcome.CRASHED
+    assert failure is not None
+    assert failure.evidence.startswith("a line of over 0 MiB came down the result pipe, the first: 'xxx")
 
 
 @pytest.mark.parametrize(
@@ -265,3 +271,23 @@ def test_a_pass_that_takes_its_time_is_stopped(tmp_path: Path) -> None:
 
     assert (outcome, failure) == (Outcome.PRUNED, None)
     assert raw.stopped is not None
+
+
+def test_time_in_which_vbench_stood_still_counts_for_no_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What it does when it hears of the pass stands for a suspension; meanwhile the trial ends well.
+    monkeypatch.setattr(watch, "_STOOD_STILL_S", 0.5)
+
+    def stand_still(message: dict[str, Any]) -> None:
+        if message["event"] == "phase":
+            time.sleep(1.5)
+
+    limits = Deadlines(load_s=120, pass_s=1.0, close_s=120)
+    raw, outcome, failure, passes = run(
+        tmp_path, HELLO + begins("pass"), PASS, DONE, limits=limits, on_event=stand_still
+    )
+
+    assert (outcome, failure) == (Outcome.COMPLETED, None)
+    assert raw.stood_still_s >= 1.0
+    assert any("vbench stood still" in warning for warning in verdict.warnings_of(raw, passes, [4, 4]))

@@ -2,7 +2,8 @@
 
    $FAKE_NVML_SCRIPT holds a line per answer:   FUNCTION DEVICE FROM RESULT FIELDS...
    DEVICE is an index, or - for any. The answer counts from the function's FROM-th call (0 is the first) on that device;
-   of several the one with the largest FROM wins. RESULT is an nvmlReturn_t. What has no line is NOT_SUPPORTED.
+   of several the one with the largest FROM wins. RESULT is an nvmlReturn_t; one of 7777 never returns, as a driver that
+   hangs. What has no line is NOT_SUPPORTED.
    Compiled with -DOLD_DRIVER it lacks what a driver before R510 lacks. Layouts are those of NVIDIA's nvml.h. */
 
 #include <stdint.h>
@@ -18,7 +19,8 @@ typedef struct { unsigned pid; ull used; unsigned gpu_instance, compute_instance
 typedef struct { unsigned gpu, memory; } utilization;
 typedef struct { void *device; ull type, data; unsigned gpu_instance, compute_instance; } event;
 
-enum { SUCCESS = 0, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, VERSION_MISMATCH = 25, MAX_COUNTERS = 256, TEXT = 512 };
+enum { SUCCESS = 0, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, VERSION_MISMATCH = 25, STUCK = 7777, MAX_COUNTERS = 256 };
+enum { TEXT = 512 };
 
 static struct { char name[64]; int device; long calls; } counters[MAX_COUNTERS];
 static int owner_of_set[16], num_sets;
@@ -54,6 +56,7 @@ static int answer(const char *name, int device, char *fields, long *calls) {
         snprintf(fields, TEXT, "%s", line + offset);
     }
     if (script) fclose(script);
+    while (found == STUCK) pause();
     return found;
 }
 

@@ -18,7 +18,6 @@ from vbench.errors import MachineError
 from vbench.execution.interpreters import find_interpreter
 from vbench.execution.trial_record import Judging
 from vbench.execution.trials import TrialRunner
-from vbench.hardware import gpu_trial
 from vbench.prompts.prompt_set import load_prompt_set, write_jsonl
 from vbench.records.runs import create
 from vbench.spec.loader import parse_spec
@@ -71,8 +70,11 @@ def probe(wanted: dict[str, Any]) -> dict[str, Any]:
     folder = Path(wanted["folder"])
     card = Card(Path(os.environ["FAKE_NVML_SCRIPT"]), wanted)
     card.show(0)
-    gpu_trial.RELEASE_TIMEOUT_S = wanted.get("release_s", 20.0)
-    spec = parse_spec(SPEC + wanted.get("spec", ""), folder / "sweep.yaml", ())
+    spec = parse_spec(
+        f"{SPEC}deadlines: {{release: {wanted.get('release_s', 20.0)}s}}\n{wanted.get('spec', '')}",
+        folder / "sweep.yaml",
+        (),
+    )
     run = create(folder, "sweep", datetime(2026, 11, 3, tzinfo=UTC))
     prompt_set = load_prompt_set(spec.prompts, spec.model)
     write_jsonl(prompt_set, run.prompts_jsonl)

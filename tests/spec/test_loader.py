@@ -90,7 +90,7 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_file(refuse: Refuse) 
         ("engin: fake", "engin: unknown key 'engin' (did you mean engine?)"),
         ("max_num_seqs: 4", "max_num_seqs: unknown key 'max_num_seqs' (an engine argument? Put it under engine_args)"),
         ("search: {trails: 4}", "search.trails: unknown key 'trails' (did you mean trials?)"),
-        ("deadlines: {xyzzy: 4}", "deadlines.xyzzy: unknown key 'xyzzy' (known here: load, pass, close)"),
+        ("deadlines: {xyzzy: 4}", "deadlines.xyzzy: unknown key 'xyzzy' (known here: load, pass, close, release)"),
         ("search: {trials: abc}", "search.trials: expected a whole number, got 'abc'"),
         ("search: {trials: '4'}", "search.trials: expected a whole number, got '4'"),
         ("search: {trials: 4.5}", "search.trials: expected a whole number, got 4.5"),
@@ -179,7 +179,7 @@ def test_a_faulty_key_is_told_in_plain_words(refuse: Refuse, extra: str, expecte
         ),
         ("{synthetic: {count: 1, input_tokens: 1}, output_tokens: 1, until_stop: true}", "has both output_tokens and"),
         ("{synthetic: {count: 1}, output_tokens: 1}", "prompts.synthetic.input_tokens: is missing"),
-        ("{synthetic: {count: 9000000, input_tokens: 90}, output_tokens: 1}", "810,000,000 tokens in all"),
+        ("{synthetic: {count: 900000, input_tokens: 90}, output_tokens: 1}", "81,000,000 tokens in all"),
         (
             "{synthetic: {count: 1, input_tokens: 4, shared_prefix_tokens: 5}, output_tokens: 1}",
             "shared_prefix_tokens (5) is more than input_tokens (4)",

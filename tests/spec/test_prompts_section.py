@@ -112,12 +112,12 @@ def test_faulty_lengths(refuse: Refuse, key: str, written: str, expected: str) -
         ("shared_prefix_tokens: 2, shared_prefix_share: 0.5", "has both shared_prefix_tokens and shared_prefix_share"),
         ("shared_prefix_share: 1.5", "prompts.synthetic.shared_prefix_share: must be 1 or less, got 1.5"),
         ("num_prefixes: 2", "num_prefixes needs a prefix"),
-        ("shared_prefix_tokens: 5", "shared_prefix_tokens (5) is more than input_tokens (4..9)"),
-        ("num_prefixes: 9000000, shared_prefix_share: 1", "81,000,018 tokens in all"),
+        ("shared_prefix_tokens: 5", "shared_prefix_tokens (5) is more than input_tokens (4..99)"),
+        ("num_prefixes: 900000, shared_prefix_share: 1", "89,100,198 tokens in all"),
     ],
 )
 def test_faulty_prefixes(refuse: Refuse, more: str, expected: str) -> None:
-    synthetic = f"{{count: 2, input_tokens: {{low: 4, high: 9}}, {more}}}"
+    synthetic = f"{{count: 2, input_tokens: {{low: 4, high: 99}}, {more}}}"
 
     assert expected in refuse(base=base(f"{{synthetic: {synthetic}, output_tokens: 1}}"))
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vbench.spec.loader import json_schema, parse_spec
-from vbench.spec.model import FEWEST_FOR_INTERVAL, SweepFile
+from vbench.spec.measure_section import FEWEST_FOR_INTERVAL
+from vbench.spec.model import SweepFile
 from vbench.spec.search_section import SearchSection
 from vbench.spec.space import count_points
 from vbench.spec.types import ENGINES, SEARCH_METHODS
@@ -27,7 +28,7 @@ def test_the_schema_is_strict_and_names_what_is_required() -> None:
 
     assert schema["required"] == ["model", "prompts"]
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["DeadlinesSection"]["properties"].keys() == {"load", "pass", "close"}
+    assert schema["$defs"]["DeadlinesSection"]["properties"].keys() == {"load", "pass", "close", "release"}
 
 
 def test_an_editor_takes_a_share_as_text_or_number() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vbench.records.redaction import text_without_secrets
+from vbench.spec.redacted_text import text_without_secrets
 from vbench.spec.stored import stored_parameters
 from vbench.spec.types import Range
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from vbench.errors import SpecError
 from vbench.spec.dump import dump_yaml
-from vbench.spec.yaml_lines import parse_value, plain_scalar, read_yaml
+from vbench.spec.scalars import plain_scalar
+from vbench.spec.yaml_lines import parse_value, read_yaml
 
 
 def problem(text: str) -> str:

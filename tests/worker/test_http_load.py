@@ -271,7 +271,7 @@ def test_what_is_not_streamed_comes_in_one_piece() -> None:
         ([None], ConnectionError, None),
         ([HEAD + token(1) + END], RuntimeError, "counts 3 tokens where 1 came"),
         ([HEAD + token(1) + b"0\r\n\r\n"], RuntimeError, "without its usage"),
-        ([HEAD + event(b"{nonsense") + END], ValueError, None),
+        ([HEAD + event(b"{nonsense") + END], RuntimeError, "is no JSON: b'{nonsense'"),
         ([b"SSH-2.0\r\n"], RuntimeError, "not an HTTP answer"),
     ],
 )  # fmt: skip

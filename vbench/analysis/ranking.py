@@ -139,7 +139,9 @@ def incumbents(records: Iterable[TrialRecord], objective: Objective) -> list[Inc
 def baseline_of(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """The trial of the sweep's `baseline:`, however it ended, with its finals where it has some; None where the sweep
     has none."""
-    return next((record for record in standing(records) if record.origin == "baseline"), None)
+    found = [record for record in standing(records) if record.origin == "baseline"]
+    # One that the machine spoilt was run once more.
+    return min(found, key=lambda record: record.outcome is Outcome.INTERRUPTED, default=None)
 
 
 def gain_over_baseline(record: TrialRecord, baseline: TrialRecord, objective: Objective) -> Gain | None:

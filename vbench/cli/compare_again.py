@@ -174,10 +174,12 @@ def _contender(results: Path, text: str, own: Sequence[str]) -> Contender:
 
 
 def _command(a: str, b: str, asked: Asked, results: Path) -> str:
-    """The command that goes on."""
+    """The command that goes on, without secrets."""
+    from vbench.spec.redacted_text import shown_override
+
     words = ["vbench", "compare", a, *([b] if b else []), *(["--again"] if asked.again else [])]
     for option, values in (("--a", asked.of_a), ("--b", asked.of_b)):
-        words += [word for value in values for word in (option, value)]
+        words += [word for value in values for word in (option, shown_override(value))]
     given = {"--detect": asked.detect, "--max-pairs": asked.max_pairs, "--timeout": asked.timeout}
     words += [str(word) for option, value in given.items() if value is not None for word in (option, value)]
     return shlex.join(words if results == DEFAULT_RESULTS else [*words, "--results", str(results)])

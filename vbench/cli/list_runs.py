@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -226,23 +223,7 @@ def _cells(run: ListedRun) -> dict[str, str]:
 
 def _status(folder: RunFolder, contents: RunContents) -> str:
     """As the run says; but a run that says it is running, and that no process holds, was killed."""
+    from vbench.records.lock import holder
+
     status = str(contents.run.get("status", "unknown"))
-    return "interrupted" if status == "running" and not _is_held(folder) else status
-
-
-def _is_held(folder: RunFolder) -> bool:
-    """Whether the process named in the run's lock file has that file open. Asking for the lock itself could get in the
-    way of a sweep that starts at this moment."""
-    try:
-        pid = int(folder.lock_path.read_text())
-        lock = folder.lock_path.stat()
-        descriptors = list(Path("/proc", str(pid), "fd").iterdir())
-    except PermissionError:
-        return True  # another user's process: it is there, and we can't look closer
-    except (OSError, ValueError):
-        return False
-    for descriptor in descriptors:
-        with suppress(OSError):
-            if os.path.samestat(descriptor.stat(), lock):
-                return True
-    return False
+    return "interrupted" if status == "running" and holder(folder.lock_path) is None else status

@@ -27,6 +27,7 @@ from vbench.cli.wording import (
 )
 from vbench.progress import Listener, RunInfo, RunSummary
 from vbench.records.record import TrialRecord
+from vbench.records.redaction import clean_data
 from vbench.records.runs import RunFolder
 from vbench.report.text import printable
 from vbench.spec.config import effective_config, engine_arguments
@@ -193,7 +194,7 @@ class SingleListener(PlainListener):
         """What will be run."""
         self.info = info
         self._say(f"run {info.spec.name.removesuffix('-run')}: {describe_work(info)}")
-        self._say(f"settings: {describe_point(engine_arguments(effective_config(info.spec, {})))}")
+        self._say(f"settings: {describe_point(clean_data(engine_arguments(effective_config(info.spec, {}))))}")
         for note in info.notes:
             self._say(f"note: {note}")
 

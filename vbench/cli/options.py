@@ -144,6 +144,17 @@ Parallel = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+MachineFaults = Annotated[
+    str | None,
+    typer.Option(
+        "--machine-faults",
+        metavar="stop|go_on",
+        help="After a trial that the machine spoilt, not its settings (a full disk, memory that isn't given back): "
+        "stop, the default, or go on with the next.",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
 FromRuns = Annotated[
     list[str] | None,
     typer.Option(
@@ -198,16 +209,19 @@ def interruptible(message: str, on_stop: Callable[[], None] = lambda: None) -> I
 
     `on_stop` is called first, in a signal handler: it must not write through a buffer. A second Ctrl-C while cleaning
     up ends at once, with the same message; the keeper sees our end close and kills what is left. A reader of our output
-    that is gone (`vbench sweep … | head`) ends the command the same way.
+    that is gone (`vbench sweep … | head`) ends the command the same way. Where SIGHUP is ignored (`nohup`) it stays so.
     """
 
     def stop(_number: int, _frame: object) -> None:
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, lambda *_: _end_now(message))
-        on_stop()
+        for one in heard:  # a terminal that is closed may send SIGHUP twice, and its shell once more
+            signal.signal(one, _hear_nothing if one == signal.SIGHUP else lambda *_: _end_now(message))
+        with suppress(OSError):  # the terminal may be what has gone
+            on_stop()
         raise _Stopped
 
-    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    is_hup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = (signal.SIGINT, signal.SIGTERM, *(() if is_hup_ignored else (signal.SIGHUP,)))
+    before = {one: signal.signal(one, stop) for one in heard}
     try:
         yield
     except _Stopped:
@@ -218,6 +232,10 @@ def interruptible(message: str, on_stop: Callable[[], None] = lambda: None) -> I
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _hear_nothing(_number: int, _frame: object) -> None:
+    """Not SIG_IGN, which processes that are started would inherit."""
 
 
 def silence_stdout() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from vbench.records.runs import RunFolder
     from vbench.report.contents import RunContents
+
+
+_MOST_DIGITS = 18
 
 
 def show(
@@ -100,7 +104,13 @@ def _print_json(folder: RunFolder) -> None:
 
 def _is_trial_number(text: str, results: Path) -> bool:
     """Whether what stands where a run's name goes is a trial's number: digits, and no sweep is called that."""
-    return text.isascii() and text.isdigit() and not (results / text).exists() and not Path(text).exists()
+    return (
+        text.isascii()
+        and text.isdigit()
+        and len(text) <= _MOST_DIGITS
+        and not os.path.exists(results / text)
+        and not os.path.exists(text)
+    )
 
 
 def _no_such_trial(folder: RunFolder, trial: int, there: Sequence[int]) -> str:

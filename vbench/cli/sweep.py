@@ -29,6 +29,7 @@ _KEYS = {
     "--finalists": "search.finalists",
     "--random-arm": "search.random_arm",
     "--parallel": "search.parallel_trials",
+    "--machine-faults": "search.machine_faults",
 }
 """Options that stand for a key of the file."""
 Asked = Mapping[str, str | int | float | bool | None]
@@ -54,6 +55,7 @@ def sweep(  # noqa: PLR0913, PLR0917 -- one for each option of the command
     finalists: options.Finalists = None,
     random_arm: options.RandomArm = False,
     parallel: options.Parallel = None,
+    machine_faults: options.MachineFaults = None,
     from_runs: options.FromRuns = None,
     new: Annotated[
         bool, typer.Option("--new", metavar=FLAG, help="Start a new run, even if there is one to go on with.")
@@ -90,7 +92,7 @@ def sweep(  # noqa: PLR0913, PLR0917 -- one for each option of the command
     asked: Asked = {
         "--trials": trials, "--timeout": timeout, "--gpu-hours": gpu_hours, "--session": session,
         "--session-margin": session_margin, "--method": method, "--prune": prune, "--finalists": finalists,
-        "--random-arm": random_arm or None, "--parallel": parallel,
+        "--random-arm": random_arm or None, "--parallel": parallel, "--machine-faults": machine_faults,
     }  # fmt: skip
     from vbench.cli.listeners import make_listener
     from vbench.records.runs import resolve_run
@@ -155,8 +157,11 @@ def limits_asked(spec: SweepSpec, asked: Asked) -> Limits:
 
 
 def command_to_go_on(file: Path, changes: Sequence[str], asked: Asked, from_runs: Sequence[str], results: Path) -> str:
-    """The command that finds this run again: with the same `--set`, or it would be another sweep."""
-    words = ["vbench", "sweep", str(file), *(word for value in changes for word in ("--set", value))]
+    """The command that finds this run again: with the same `--set`, or it would be another sweep. Secrets in it are
+    hidden: it is printed."""
+    from vbench.spec.redacted_text import shown_override
+
+    words = ["vbench", "sweep", str(file), *(word for value in changes for word in ("--set", shown_override(value)))]
     for option, value in asked.items():
         if isinstance(value, bool):
             words.append(option if value else f"--no-{option.removeprefix('--')}")

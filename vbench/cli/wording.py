@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
@@ -231,8 +232,9 @@ def print_ending(console: Console, info: RunInfo, run: RunFolder, summary: RunSu
     if not summary.num_trials:
         return
     name = f"{run.sweep}/{run.run_id}"
-    root = "" if run.path.parent.parent == DEFAULT_RESULTS else f" --results {run.path.parent.parent}"
-    next_steps = [f"vbench report {name}{root}", f"vbench show {name}{root}"]
+    root = run.path.parent.parent
+    option = "" if root == DEFAULT_RESULTS else f" --results {shlex.quote(str(root))}"
+    next_steps = [f"vbench report {name}{option}", f"vbench show {name}{option}"]
     if summary.best is not None:
-        next_steps.insert(1, f"vbench best {name} --as serve{root}")
+        next_steps.insert(1, f"vbench best {name} --as serve{option}")
     console.print("\n".join(next_steps), highlight=False, markup=False, style="dim", soft_wrap=True)

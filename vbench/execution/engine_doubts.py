@@ -14,6 +14,7 @@ def engine_doubts(config: Mapping[str, Any], facts: Mapping[str, Any], log_text:
     """Sentences; empty where what was asked is what the engine reports."""
     doubts = []
     asked, in_use = config.get("attention_backend"), facts.get("attention_backends_in_use")
+    in_use = [str(one) for one in in_use] if isinstance(in_use, list) else []
     if isinstance(asked, str) and in_use and not any(asked in one or one in asked for one in in_use):
         doubts.append(f"attention_backend {asked} had no effect: the engine uses {', '.join(in_use)}")
     named = set(config.get("environment", {}))

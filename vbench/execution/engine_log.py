@@ -13,17 +13,23 @@ from typing import Any
 from vbench.units import GIB
 
 _HEAD_BYTES, _TAIL_BYTES = 512 * 1024, 2 * 1024**2
+# Bounded, so that no line takes long, whatever an engine prints.
+_NUMBER, _COUNT = r"(\d{1,15}(?:\.\d{1,15})?)", r"(\d[\d,]{0,20})"
 _FACTS: tuple[tuple[str, re.Pattern[str], str], ...] = (
-    ("weights_bytes", re.compile(r"Model loading took ([\d.]+) GiB"), "gib"),
-    ("weights_bytes", re.compile(r"Loading model weights took ([\d.]+) GB"), "gib"),
-    ("load_weights_s", re.compile(r"Model loading took [\d.]+ GiB(?: memory)? and ([\d.]+) seconds"), "float"),
-    ("kv_cache_bytes", re.compile(r"Available KV cache memory: ([\d.]+) GiB"), "gib"),
-    ("kv_cache_tokens", re.compile(r"(?:GPU|CPU) KV cache size: ([\d,]+) tokens"), "int"),
-    ("max_concurrency", re.compile(r"Maximum concurrency for [\d,]+ tokens per request: ([\d.]+)x"), "float"),
-    ("graph_bytes", re.compile(r"Graph capturing finished in [\d.]+ secs?(?:\., |, )took ([\d.]+) GiB"), "gib"),
-    ("graph_capture_s", re.compile(r"Graph capturing finished in ([\d.]+) secs?"), "float"),
-    ("compile_s", re.compile(r"torch\.compile took ([\d.]+) s"), "float"),
-    ("init_engine_s", re.compile(r"init engine .* took ([\d.]+)"), "float"),
+    ("weights_bytes", re.compile(rf"Model loading took {_NUMBER} GiB"), "gib"),
+    ("weights_bytes", re.compile(rf"Loading model weights took {_NUMBER} GB"), "gib"),
+    ("load_weights_s", re.compile(rf"Model loading took [\d.]{{1,31}} GiB(?: memory)? and {_NUMBER} seconds"), "float"),
+    ("kv_cache_bytes", re.compile(rf"Available KV cache memory: {_NUMBER} GiB"), "gib"),
+    ("kv_cache_tokens", re.compile(rf"(?:GPU|CPU) KV cache size: {_COUNT} tokens"), "int"),
+    ("max_concurrency", re.compile(rf"Maximum concurrency for [\d,]{{1,21}} tokens per request: {_NUMBER}x"), "float"),
+    (
+        "graph_bytes",
+        re.compile(rf"Graph capturing finished in [\d.]{{1,31}} secs?(?:\., |, )took {_NUMBER} GiB"),
+        "gib",
+    ),
+    ("graph_capture_s", re.compile(rf"Graph capturing finished in {_NUMBER} secs?"), "float"),
+    ("compile_s", re.compile(rf"torch\.compile took {_NUMBER} s"), "float"),
+    ("init_engine_s", re.compile(rf"init engine .{{0,200}}? took {_NUMBER}"), "float"),
 )
 _CONVERT: dict[str, Callable[[str], Any]] = {
     "gib": lambda text: round(float(text) * GIB),

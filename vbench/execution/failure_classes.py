@@ -24,6 +24,7 @@ class FailureClass:
 
 
 _OOM, _NO, _UNS, _CRASH = Outcome.OUT_OF_MEMORY, Outcome.INFEASIBLE, Outcome.UNSUPPORTED, Outcome.CRASHED
+_SPOILT = Outcome.INTERRUPTED
 
 
 def _row(name: str, outcome: Outcome, pattern: str, advice: str) -> FailureClass:
@@ -37,6 +38,10 @@ _ANOTHER_VERSION = (
     "this engine version doesn't have it (squeezellm: last in vLLM 0.6.0, name an interpreter with vllm ≤ 0.6.0 by "
     "`python:`; gguf and bitsandbytes: plugins now, from 0.24 and 0.28 on; "
     "auto-round: `inc`, or leave it to the checkpoint)"
+)
+BUS_ERROR_ADVICE = (
+    "shared memory is full (`df -h /dev/shm`; in a container ask for more with `--shm-size=8g`), or a file was cut short "
+    "while it was mapped"
 )
 
 CLASSES: tuple[FailureClass, ...] = (
@@ -91,6 +96,25 @@ CLASSES: tuple[FailureClass, ...] = (
          "lower gpu_memory_utilization, max_num_seqs or max_num_batched_tokens, or quantize"),
     _row("host_out_of_memory", _OOM, r"DefaultCPUAllocator: (can't|not enough memory)|\bMemoryError\b|Cannot allocate memory",
          "lower the KV space (gpu_memory_utilization, kv_cache_memory_bytes) or free host memory"),
+    # The machine's fault: nothing is known of the configuration, and it may be tried again.
+    _row("shared_memory_full", _SPOILT,
+         r"insufficient shared memory|allocate shared memory\(shm\)|Error while creating shared memory segment|"
+         r"No space left on device.*(/dev/shm|/?psm_|/torch_|/sem\.)|/dev/shm.*No space left on device",
+         "shared memory is full: look with `df -h /dev/shm`, remove what no process uses there, and in a container ask for "
+         "more (`--shm-size=8g`, `--ipc=host`)"),
+    _row("bus_error", _SPOILT, r"Fatal Python error: Bus error", BUS_ERROR_ADVICE),
+    _row("disk_full", _SPOILT, r"No space left on device|Disk quota exceeded|\[Errno (28|122)\]|\(os error 28\)",
+         "free some space where the results, the engine's caches (~/.cache) and TMPDIR are"),
+    _row("too_many_open_files", _SPOILT, r"Too many open files|\[Errno 2[34]\]",
+         "raise the limit of open files (`ulimit -n 65536`), or end what holds them"),
+    _row("too_many_processes", _SPOILT,
+         r"can't start new thread|Thread creation failed|pthread_create failed|"
+         r"(BlockingIOError|os_error|OSError): \[Errno 11\]|fork: (retry: )?Resource temporarily unavailable",
+         "raise the limit of processes and threads (`ulimit -u`; in a container its pids limit), or end what runs beside"),
+    _row("address_in_use", _SPOILT, r"Address already in use|EADDRINUSE|\[Errno 98\]",
+         "another process has the port (`ss -ltnp` names it): end it, or leave its port out of the sweep"),
+    _row("gpu_lost", _SPOILT, r"GPU is lost|has fallen off the bus|[Uu]ncorrectable ECC error",
+         "the GPU no longer works: `dmesg | grep -i xid` says why, and a reboot usually brings it back"),
     # What this engine, build or card can't do.
     _row("driver_too_old", _UNS, r"NVIDIA driver on your system is too old|CUDA driver version is insufficient for CUDA runtime",
          "vLLM 0.20 and later are built for CUDA 13, which needs driver 580: update it, or use vLLM 0.19.1 or older, or a "

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import MachineError
-from vbench.execution.worker_question import WORKER_ENTRY, ask_worker, last_line
+from vbench.execution.worker_question import WORKER_ENTRY, ask_worker, last_line, run_worker
 
 _IDENTIFY_TIMEOUT_S = 30
 _DESCRIBE_TIMEOUT_S = 300
@@ -42,18 +42,12 @@ def find_interpreter(python: str | None, engine: str) -> Interpreter:
     """Ask the interpreter which engine it holds. Raises MachineError: no such interpreter, or no engine in it."""
     path = _resolve(python)
     try:
-        done = subprocess.run(
-            [path, str(WORKER_ENTRY), "identify"],
-            capture_output=True,
-            text=True,
-            timeout=_IDENTIFY_TIMEOUT_S,
-            check=True,
-        )
-        answer = json.loads(done.stdout)
+        said = run_worker([path, str(WORKER_ENTRY), "identify"], _IDENTIFY_TIMEOUT_S)
+        if said.code != 0:
+            raise MachineError(f"{path} doesn't run as a Python 3.8 or newer: {last_line(said.errors)}")
+        answer = json.loads(said.output)
         if not isinstance(answer, dict) or "engines" not in answer:
-            raise ValueError(f"it answered {done.stdout[:80]!r}")
-    except subprocess.CalledProcessError as error:
-        raise MachineError(f"{path} doesn't run as a Python 3.8 or newer: {last_line(error.stderr)}") from error
+            raise ValueError(f"it answered {said.output[:80]!r}")
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise MachineError(f"{path} could not be asked what it holds: {error}") from error
     held = answer["engines"].get(engine)

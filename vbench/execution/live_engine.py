@@ -86,9 +86,9 @@ def wait_for_memory(source: MemorySource, before: GpuSample | None) -> list[str]
     if not isinstance(source, GpuSource):
         return []
     if before is None:
-        return wait_for_release(source.samples)
+        return wait_for_release(source.samples, source.release_s)
     source.samples.insert(0, before)
     try:
-        return wait_for_release(source.samples)
+        return wait_for_release(source.samples, source.release_s)
     finally:
         del source.samples[0]

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,7 @@ from vbench.execution.host_load import HostCounters, HostReading
 from vbench.execution.process_tree import descendants
 
 SAMPLE_INTERVAL_S = 0.1
+STOP_S = 10.0  # for a sampler's last reading
 # Walking page tables slows the walked process down (2 % of a core cost forked trials 3 % of their throughput here), so
 # it is rationed: this share of one core, and sooner only while files are being mapped, as in loading.
 _MAX_DUTY = 0.004
@@ -157,12 +159,9 @@ def _read_rollup(pid: int) -> tuple[int, int] | None:
 
 def kernel_oom_kills() -> int:
     """How often the kernel's out-of-memory killer has struck since boot (`oom_kill` of /proc/vmstat); 0 if unknown."""
-    try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except OSError:
-        pass
+    with suppress(OSError):
+        lines = Path("/proc/vmstat").read_text().splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
     return 0
 
 
@@ -194,19 +193,19 @@ class MemorySampler:
         self._wake.set()
 
     def stop(self) -> list[MemorySample]:
-        """End the thread and return everything it saw."""
+        """End the thread and return everything it saw. One whose driver no longer answers is left behind."""
         self._is_stopped = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
-        return self.samples
+            self._thread.join(STOP_S)
+        return list(self.samples)
 
     def _run(self) -> None:
         self._read_host()
         is_due = False
         while not self._is_stopped:
             start = time.monotonic()
-            used_bytes, num_processes = self.source.read()
+            used_bytes, num_processes = self._read()
             self.samples.append(MemorySample(t=start, used_bytes=used_bytes, num_processes=num_processes))
             if used_bytes is not None:
                 self.peak_bytes = max(used_bytes, self.peak_bytes or 0)
@@ -218,10 +217,17 @@ class MemorySampler:
                 self._read_host()
         self._read_host()
 
+    def _read(self) -> tuple[int | None, int]:
+        try:
+            return self.source.read()
+        except OSError:  # no file can be opened (EMFILE), say: this reading is lost, not all that follow
+            return None, 0
+
     def _read_host(self) -> None:
         if self.host is not None:
             before_s = time.thread_time()
-            self.host_readings.append(self.host.read())
+            with suppress(OSError):
+                self.host_readings.append(self.host.read())
             # The least of the last few: a page fault or two in one of them mustn't keep the next away for long.
             self._host_costs_s = [*self._host_costs_s[-2:], time.thread_time() - before_s]
             self._next_host = time.monotonic() + min(self._host_costs_s) / _MAX_HOST_DUTY
@@ -229,9 +235,8 @@ class MemorySampler:
 
 def peak_bytes(samples: Sequence[MemorySample], start: float, end: float) -> int | None:
     """The largest reading within [start, end] of the monotonic clock; None when there was none."""
-    return max(
-        (one.used_bytes for one in samples if start <= one.t <= end and one.used_bytes is not None), default=None
-    )
+    within = (one.used_bytes for one in samples if start <= one.t <= end)
+    return max((used for used in within if used is not None), default=None)
 
 
 def write_samples(samples: Sequence[MemorySample], path: Path, origin: float) -> None:
@@ -240,5 +245,6 @@ def write_samples(samples: Sequence[MemorySample], path: Path, origin: float) ->
         writer = csv.writer(file)
         writer.writerow(["t_s", "memory_bytes", "num_processes"])
         for one in samples:
-            memory = "" if one.used_bytes is None else one.used_bytes
-            writer.writerow([f"{one.t - origin:.3f}", memory, one.num_processes])
+            writer.writerow(
+                [f"{one.t - origin:.3f}", "" if one.used_bytes is None else one.used_bytes, one.num_processes]
+            )

@@ -34,6 +34,15 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def start_time(pid: int) -> int | None:
+    """When it began, in ticks since the machine did: with it a number that is given anew is told from the old."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
 @functools.cache
 def has_children_files() -> bool:
     """Whether this kernel says the children of a process."""

@@ -17,14 +17,15 @@ from vbench.execution import leftovers
 from vbench.execution.host_load import HostCounters, HostReading
 from vbench.execution.keeper_client import Exit, Keeper, KeeperGone
 from vbench.execution.live_engine import LEAVE_GRACE_S, LiveEngine, live_engine, wait_for_memory
+from vbench.execution.log_limit import LogLimit
 from vbench.execution.memory import (
     SAMPLE_INTERVAL_S,
     MemorySample,
     MemorySampler,
     MemorySource,
     ProcessTreeMemory,
-    kernel_oom_kills,
 )
+from vbench.execution.oom_kills import kernel_oom_kills
 from vbench.execution.stopping import Stopper
 from vbench.execution.trial_process import TrialProcess
 from vbench.execution.watch import Watch
@@ -44,7 +45,13 @@ class RawTrial:
     ended_t: float = 0.0
     messages: list[dict[str, Any]] = field(default_factory=list)
     garbage: list[str] = field(default_factory=list)
-    """Lines on the pipe that aren't our protocol."""
+    """The beginnings of lines on the pipe that aren't our protocol."""
+    flood: str | None = None
+    """Why the pipe was read no more, and the trial ended."""
+    stood_still_s: float = 0.0
+    """Seconds in which vbench itself didn't run, beyond what it waited for."""
+    log_left_out: int = 0
+    """Bytes of output that were left out of the log."""
     exit: Exit | None = None
     """None when the process could not be made to end, or is kept."""
     is_kept: bool = False
@@ -70,7 +77,7 @@ class RawTrial:
     log_start: int = 0
     """Where this attempt's output begins in the log, which an earlier one may have written to."""
     kernel_oom_kills: int = 0
-    """How many processes the kernel's out-of-memory killer ended on this machine meanwhile."""
+    """How many processes like the trial's the kernel's out-of-memory killer ended meanwhile."""
 
     @property
     def reused(self) -> LiveEngine | None:
@@ -114,7 +121,11 @@ def run_trial(  # noqa: PLR0913 - all but the first by name
             finally:
                 os.close(write_fd)
         with _sampled(process, source_for, raw) as (source, sampler):
-            Watch(process, read_fd, raw, deadlines, on_event, sampler, stopper).run()
+            logs = _log_limits(log, raw)
+            try:
+                Watch(process, read_fd, raw, deadlines, on_event, sampler, stopper, logs).run()
+            finally:
+                raw.log_left_out = sum(one.hold_at_end() for one in logs)
             _settle(raw, process, source, log, run_uid, [process.keeper.pid, *kept_pids])
     finally:
         os.close(read_fd)
@@ -123,6 +134,14 @@ def run_trial(  # noqa: PLR0913 - all but the first by name
         if process is not None and not raw.is_kept:
             process.remove_temp_folder()
     return raw
+
+
+def _log_limits(log: Path, raw: RawTrial) -> list[LogLimit]:
+    """The trial's, and of a reused engine that which the engine's own processes write to."""
+    limits = [LogLimit(log, raw.log_start)]
+    if raw.reused is not None and raw.reused.log != log:
+        limits.append(LogLimit(raw.reused.log, raw.reused.log_end))
+    return limits
 
 
 def _settle(

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import time
@@ -15,10 +14,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from vbench.execution import leftovers
-from vbench.execution.keeper_client import Exit, Keeper, KeeperGone
+from vbench.execution.keeper_client import Exit, Keeper, KeeperGone, request_file
+from vbench.execution.shortages import machine_error
 
 _TERM_GRACE_S = 3.0
 _KILL_GRACE_S = 15.0
+_MARKS = (leftovers.RUN_MARK, leftovers.KEEPER_MARK)  # by which its processes are known: no configuration's to set
 
 
 class TrialProcess:
@@ -37,8 +38,8 @@ class TrialProcess:
         self.was_lost = False
         """Whether it had ended, or its keeper had, before a kept one was to close."""
         self.temp_folder = leftovers.make_temp_folder(run_uid)
-        environment = {**request.get("environment", {}), "TMPDIR": str(self.temp_folder)}
-        whole = {**request, "environment": environment}
+        asked = {name: value for name, value in request.get("environment", {}).items() if name not in _MARKS}
+        whole = {**request, "environment": {**asked, "TMPDIR": str(self.temp_folder)}}
         self._next: socket.socket | None = None
         try:
             self.pid = self._start(whole, fds)
@@ -50,13 +51,17 @@ class TrialProcess:
     def _start(self, request: dict[str, Any], fds: tuple[int, int]) -> int:
         if not request.get("keep_engine"):
             return self.keeper.start(self.trial_id, self.how, request, fds)
-        self._next, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._next, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise machine_error(error.errno, f"trial {self.trial_id} can't be started") from error
         with theirs:
             return self.keeper.start(self.trial_id, self.how, request, (*fds, theirs.fileno()))
 
     def go_on(self, request: Mapping[str, Any], fds: tuple[int, int]) -> None:
         """Give it another trial, with a pipe and a log of its own. One that has ended says so through its keeper."""
-        self._say({"op": "next", "request": dict(request)}, fds)
+        with request_file(request) as request_fd:
+            self._say({"op": "next"}, (*fds, request_fd))
 
     def _say(self, message: Mapping[str, Any], fds: tuple[int, ...] = ()) -> None:
         assert self._next is not None
@@ -94,7 +99,10 @@ class TrialProcess:
             turn(left_s)
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Send it to all of its process group; to none that isn't there any more."""
+        """Send it to all of its process group; to none that isn't there any more, or once its keeper has ended: the
+        number may be another's by then, and what is left has our mark (`leftovers.kill_orphans`)."""
+        if not self.keeper.is_running:
+            return
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
@@ -125,7 +133,7 @@ class TrialProcess:
 
     def remove_temp_folder(self) -> None:
         """Remove what the process had for its temporary files, once it has ended."""
-        shutil.rmtree(self.temp_folder, ignore_errors=True)
+        leftovers.remove_temp_folder(self.temp_folder)
 
     def let_go(self) -> None:
         """Close the descriptor that it is kept by."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from vbench.emulation.apply import Passed, as_it_is
-from vbench.execution import verdict
+from vbench.execution import machine_faults, verdict
 from vbench.execution.engine_doubts import engine_doubts
 from vbench.execution.engine_log import facts_in, read_log
 from vbench.execution.interpreters import Interpreter
@@ -17,11 +18,13 @@ from vbench.execution.quality_check import frozen_texts, quality_of, quality_req
 from vbench.execution.runner import RawTrial
 from vbench.hardware.gpu_samples import write_gpu_samples
 from vbench.hardware.gpu_trial import Reserved, TrialGpus
+from vbench.hardware.gpu_unready import Fault
 from vbench.metrics import measure
 from vbench.outcome import Outcome
 from vbench.prompts.prompt_set import PromptSet
 from vbench.records.record import EngineFacts, Failure, Origin, Pass, PromptSetFacts, TrialRecord
-from vbench.records.redaction import without_secrets
+from vbench.records.redacted_record import clean_record
+from vbench.records.redaction import clean_data
 from vbench.records.runs import RunFolder
 from vbench.spec.calling import num_answers, num_gpus
 from vbench.spec.config import displayed, displayed_path
@@ -82,9 +85,12 @@ def asked_quality(spec: SweepSpec, run: RunFolder, tried: Tried) -> dict[str, An
 def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
     """The record of a trial that ran, to whatever end."""
     log_text = read_log(around.run.log(tried.number), raw.log_start)
-    outcome, failure, passes = verdict.judge(raw, log_text, around.spec.deadlines, around.prompt_set.num_prompts)
+    outcome, failure, passes = verdict.judge(
+        raw, log_text, around.spec.deadlines, around.prompt_set.num_prompts, is_timed_here=around.spec.engine != "fake"
+    )
+    outcome, failure = machine_faults.judged(outcome, failure, raw, around.gpus)
     phases = verdict.phases_of(raw)
-    _write_samples(tried, raw, around)
+    unwritten = _write_samples(tried, raw, around)
     facts, engine_notes = _facts(raw, log_text)
     quality, quality_warnings = quality_of(raw, tried.texts_sha256)
     measurements = measure(passes, phases, around.spec.goodput, quality)
@@ -94,7 +100,8 @@ def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
     violated = violations(around.spec.constraints, measurements, {**tried.config, **facts})
     gpu_warnings = around.gpus.warnings if around.gpus is not None else ()
     warnings = [*verdict.warnings_of(raw, passes, asked_tokens(around.prompt_set, tried.config)), *quality_warnings]
-    return _common(tried, around, outcome, failure, facts).model_copy(
+    warnings += unwritten
+    record = _common(tried, around, outcome, failure, facts).model_copy(
         update={
             "measurements": measurements,
             "constraint_violations": violated if outcome.is_measured else {},
@@ -109,6 +116,7 @@ def record_of(tried: Tried, raw: RawTrial, around: Surroundings) -> TrialRecord:
             "duration_s": round(raw.ended_t - raw.started_t, 6),
         }
     )
+    return clean_record(record)
 
 
 def record_without_engine(tried: Tried, around: Surroundings, problem: str) -> TrialRecord:
@@ -121,7 +129,15 @@ def record_without_engine(tried: Tried, around: Surroundings, problem: str) -> T
     )
     record = _common(tried, around, Outcome.UNSUPPORTED, failure, {})
     engine = EngineFacts(name=around.spec.engine)
-    return record.model_copy(update={"engine": engine, "hardware": _hardware(around, ""), "duration_s": 0.0})
+    update = {"engine": engine, "hardware": _hardware(around, ""), "duration_s": 0.0}
+    return clean_record(record.model_copy(update=update))
+
+
+def record_not_started(tried: Tried, around: Surroundings, fault: Fault, waited_s: float) -> TrialRecord:
+    """The record of a trial that the machine didn't let begin."""
+    failure = machine_faults.failure_of(fault, "start")
+    record = _common(tried, around, Outcome.INTERRUPTED, failure, {})
+    return record.model_copy(update={"hardware": _hardware(around, ""), "duration_s": round(waited_s, 6)})
 
 
 def _common(
@@ -144,10 +160,8 @@ def _common(
 
 
 def recorded_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as stored: short paths, and the environment variables without secrets."""
-    recorded = displayed(config)
-    if config.get("environment"):
-        recorded["environment"] = without_secrets(config["environment"])
+    """The configuration as stored: short paths, and no secrets."""
+    recorded: dict[str, Any] = clean_data(displayed(config))
     return recorded
 
 
@@ -170,12 +184,19 @@ def _limit_bytes(config: Mapping[str, Any], around: Surroundings) -> int | None:
     return limit * num_gpus(config)
 
 
-def _write_samples(tried: Tried, raw: RawTrial, around: Surroundings) -> None:
+def _write_samples(tried: Tried, raw: RawTrial, around: Surroundings) -> list[str]:
+    """Returns a warning where they can't be written: a full disk mustn't take the record with it."""
     path = around.run.samples(tried.number)
-    if raw.gpu_samples:
-        write_gpu_samples(raw.gpu_samples, path, raw.started_t)
-    else:
-        write_samples(raw.samples, path, raw.started_t)
+    try:
+        if raw.gpu_samples:
+            write_gpu_samples(raw.gpu_samples, path, raw.started_t)
+        else:
+            write_samples(raw.samples, path, raw.started_t)
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)  # half of them would pass for all, and their room is wanted
+        return [f"its memory over time couldn't be written ({error.strerror}); peaks are in the record all the same"]
+    return []
 
 
 def _facts(raw: RawTrial, log_text: str) -> tuple[dict[str, Any], list[str]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from vbench.errors import MachineError
 from vbench.execution import leftovers
+from vbench.execution.attempts import RETRIED, RETRIED_FRESH, Attempt, after, reason, told
 from vbench.execution.interpreters import Interpreter
 from vbench.execution.keeper_client import Keeper, KeeperGone
 from vbench.execution.keepers import Keepers
 from vbench.execution.live_engine import LiveEngine
+from vbench.execution.machine_faults import RETRIED_ONCE
 from vbench.execution.memory import MemorySource, ProcessTreeMemory, UnmeasuredMemory
 from vbench.execution.named_interpreters import NamedInterpreter
 from vbench.execution.process_tree import descendants
@@ -24,6 +26,7 @@ from vbench.execution.trial_record import (
     Surroundings,
     Tried,
     asked_quality,
+    record_not_started,
     record_of,
     record_without_engine,
 )
@@ -32,25 +35,11 @@ from vbench.outcome import Outcome
 from vbench.planner.dummy_model import model_folder
 from vbench.prompts.prompt_set import PromptSet
 from vbench.records.record import Origin, TrialRecord
+from vbench.records.redacted_files import Logs
 from vbench.records.runs import RunFolder
 from vbench.spec.config import effective_config, engine_key
 from vbench.spec.space import Point
 from vbench.spec.types import SweepSpec
-
-_RETRIED = (Outcome.CRASHED, Outcome.TIMED_OUT)
-_RETRIED_FRESH = (*_RETRIED, Outcome.OUT_OF_MEMORY)  # memory may be full of what earlier trials left
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What stays the same when a trial is tried again."""
-
-    on_event: OnEvent
-    stopper: Stopper | None
-    keep: bool
-    probe: bool
-    quality: bool
-    key: str
 
 
 class TrialRunner:
@@ -73,9 +62,9 @@ class TrialRunner:
         self._place = dict(place or {})
         self._keepers = Keepers(spec, run_uid, run.path / "logs" / "keeper.log")
         is_on_cpu = judging.hardware == "cpu" if judging.is_cpu is None else judging.is_cpu
-        self._gpus = (
-            None if is_on_cpu else TrialGpus({**os.environ, **spec.environment, **self._place}, judging.reserved)
-        )
+        variables = {**os.environ, **spec.environment, **self._place}
+        self._gpus = None if is_on_cpu else TrialGpus(variables, judging.reserved, spec.deadlines.release_s)
+        self._logs = Logs(run.path / "logs", run.trials_jsonl)
         self._live: tuple[str, LiveEngine] | None = None
         self._between: list[str] = []  # what went wrong between trials: warnings of the next one
         self._around = Surroundings(spec=spec, run=run, prompt_set=prompt_set, judging=judging, gpus=self._gpus)
@@ -84,6 +73,7 @@ class TrialRunner:
         """Open NVML where trials run on GPUs; raises MachineError where CUDA_VISIBLE_DEVICES names one that isn't."""
         if self._gpus is not None:
             self._gpus.__enter__()
+        self._logs.begin()
         return self
 
     def __exit__(self, error: object, *_: object) -> None:
@@ -102,6 +92,7 @@ class TrialRunner:
         finally:
             if self._gpus is not None:
                 self._gpus.close()
+            self._logs.end()
 
     def prepare(self, settings: Mapping[str, Any] | None = None) -> None:
         """Start the keeper of a trial with these settings and let it import the engine, so that it needn't wait."""
@@ -109,7 +100,8 @@ class TrialRunner:
         named = self.others.get(str(config.get("python")))
         interpreter = self.interpreter if named is None else named.interpreter
         if interpreter is not None:
-            self._keeper(interpreter, config.get("environment", {}))
+            with told("the engine's keeper couldn't be started"):
+                self._keeper(interpreter, config.get("environment", {}))
 
     @property
     def live_key(self) -> str | None:
@@ -150,11 +142,23 @@ class TrialRunner:
             return record_without_engine(tried, self._around, str(named.problem))
         if named is not None and named.interpreter is not None:
             tried.interpreter = named.interpreter
-        attempt = _Attempt(on_event, stopper, keep, probe, quality, engine_key(self.spec, point.settings))
-        engine = self._reusable(attempt.key)
-        record = self._run(tried, attempt) if engine is None else self._reuse(tried, attempt, engine)
+        attempt = Attempt(on_event, stopper, keep, probe, quality, engine_key(self.spec, point.settings))
+        with told(f"trial {number} couldn't be run"):
+            engine = self._reusable(attempt.key)
+            if engine is not None:
+                record = self._reuse(tried, attempt, engine)
+            else:
+                record = self._unready(tried) or self._run(tried, attempt)
         between, self._between = self._between, []
         return record.model_copy(update={"warnings": [*record.warnings, *between]}) if between else record
+
+    def _unready(self, tried: Tried) -> TrialRecord | None:
+        """The record of a trial that the GPUs don't let begin; None where they do."""
+        if self._gpus is None:
+            return None
+        begin = time.monotonic()
+        fault = self._gpus.unready(lambda: leftovers.marked_processes(self.run_uid))
+        return None if fault is None else record_not_started(tried, self._around, fault, time.monotonic() - begin)
 
     def _reusable(self, key: str) -> LiveEngine | None:
         """The engine that is alive, taken for a trial with that key; None, and none alive any more, if it can't be."""
@@ -173,29 +177,32 @@ class TrialRunner:
             self._between.append(f"the engine that trial {engine.trial} left alive ended by itself")
         return None
 
-    def _reuse(self, tried: Tried, attempt: _Attempt, engine: LiveEngine) -> TrialRecord:
+    def _reuse(self, tried: Tried, attempt: Attempt, engine: LiveEngine) -> TrialRecord:
         """On a living engine; where that fails in a way that its earlier work may be to blame for, on a fresh one."""
         keeper = engine.process.keeper
         raw, record = self._attempt(keeper, engine.process.how, tried, attempt, engine)
         if raw.keeper_error is not None:
             self._keepers.drop(keeper)
-        elif record.outcome not in _RETRIED_FRESH:
+        elif record.outcome not in RETRIED_FRESH:
             return record
-        tried.notes.append(f"started anew after a reused engine ended as {record.outcome} ({_reason(record)})")
+        tried.notes.append(f"started anew after a reused engine ended as {record.outcome} ({reason(record)})")
         keeper = self._keeper_for(tried)
-        return _after(record, self._attempt(keeper, self._how(keeper), tried, attempt)[1])
+        return after(record, self._attempt(keeper, self._how(keeper), tried, attempt)[1])
 
-    def _run(self, tried: Tried, attempt: _Attempt) -> TrialRecord:
+    def _run(self, tried: Tried, attempt: Attempt) -> TrialRecord:
         keeper = self._keeper_for(tried)
         how = self._how(keeper)
         raw, record = self._attempt(keeper, how, tried, attempt)
+        if reason(record) in RETRIED_ONCE and (self._gpus is None or self._gpus.others_leave()):
+            tried.notes.append(f"started anew after {reason(record)}")
+            return after(record, self._attempt(keeper, how, tried, attempt)[1])
         if not self._deserves_cold_retry(raw, record, keeper):
             return record
         started = "forked" if how == "fork" else "cold"
-        tried.notes.append(f"started cold after a {started} start ended as {record.outcome} ({_reason(record)})")
+        tried.notes.append(f"started cold after a {started} start ended as {record.outcome} ({reason(record)})")
         # A new keeper, where the old one died, imports the engine too: the trials to come are to fork again.
         keeper = self._keeper_for(tried)
-        return _after(record, self._attempt(keeper, "cold", tried, attempt)[1])
+        return after(record, self._attempt(keeper, "cold", tried, attempt)[1])
 
     def _how(self, keeper: Keeper) -> Literal["fork", "cold"]:
         if not keeper.can_fork and self.spec.worker_start == "fork":
@@ -207,12 +214,12 @@ class TrialRunner:
         if raw.keeper_error is not None:
             self._keepers.drop(keeper)
             return self.spec.worker_start != "fork"
-        if raw.how == "cold" or self.spec.worker_start == "fork" or record.outcome not in _RETRIED:
+        if raw.how == "cold" or self.spec.worker_start == "fork" or record.outcome not in RETRIED:
             return False
         return record.outcome is Outcome.CRASHED or raw.timed_out == "load"
 
     def _attempt(
-        self, keeper: Keeper, how: Literal["fork", "cold"], tried: Tried, attempt: _Attempt,
+        self, keeper: Keeper, how: Literal["fork", "cold"], tried: Tried, attempt: Attempt,
         engine: LiveEngine | None = None,
     ) -> tuple[RawTrial, TrialRecord]:  # fmt: skip
         given, reserved = self.judging.passed(tried.config), self.judging.reserved
@@ -234,6 +241,7 @@ class TrialRunner:
             self._live = (attempt.key, raw.engine)
         tried.fork_blocker = keeper.fork_blocker
         record = record_of(tried, raw, self._around)
+        self._logs.look(self.run_folder.log(tried.number))
         if record.outcome is not Outcome.COMPLETED:  # unsound, or over the budget, perhaps only as it was started
             self.release()
         reserved.check()  # what was measured while it went isn't the card's either: no record, tried again
@@ -257,12 +265,3 @@ class TrialRunner:
         keeper = self._keepers.running(interpreter, variables, preload=self.spec.worker_start != "cold")
         self.fork_blocker = keeper.fork_blocker
         return keeper
-
-
-def _after(first: TrialRecord, second: TrialRecord) -> TrialRecord:
-    """The second attempt's record. What the first took was spent too; everything else is the second's."""
-    return second.model_copy(update={"duration_s": (first.duration_s or 0.0) + (second.duration_s or 0.0)})
-
-
-def _reason(record: TrialRecord) -> str:
-    return record.failure.failure_class if record.failure else "no reason given"

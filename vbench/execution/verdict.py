@@ -6,7 +6,6 @@ is kept.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +17,8 @@ from vbench.execution.host_load import host_phase
 from vbench.execution.memory import peak_bytes
 from vbench.execution.quality_check import PHASE
 from vbench.execution.runner import RawTrial
-from vbench.execution.settling import settled, settling_warnings
+from vbench.execution.settling import settling_warnings
+from vbench.execution.soundness import end_problem, passes_of
 from vbench.execution.work_counts import work_warnings
 from vbench.hardware.gpu_phases import gpu_phase
 from vbench.hardware.gpu_trial import foreign_warnings
@@ -30,20 +30,28 @@ from vbench.units import MIB
 _SIGKILL = 9
 # vLLM says its configuration at start, in every version from 0.5 on.
 _SEVERAL_RANKS = re.compile(r"\btensor_parallel_size=(?:[2-9]|\d\d)")
+_WRAPPER = "engine_died"  # of failure_classes: it says that a process ended, and not why
+_OOM_KILL = "the kernel's out-of-memory killer struck meanwhile"
+_OOM_ADVICE = "lower the KV space, quantize, or free host memory"
+_RESULT_ADVICE = "run the trial again; report it if it stays"
 _LOG_ADVICE = "read the trial's log (`vbench show` prints its last lines)"
 
 
 def judge(
-    raw: RawTrial, log_text: str, deadlines: Deadlines, num_prompts: int
+    raw: RawTrial, log_text: str, deadlines: Deadlines, num_prompts: int, *, is_timed_here: bool = False
 ) -> tuple[Outcome, Failure | None, list[Pass]]:
-    """The outcome, why it wasn't `completed`, and the passes that can be trusted (a trial may fail after some)."""
-    passes, problem = _passes(raw, num_prompts)
+    """The outcome, why it wasn't `completed`, and the passes that can be trusted (a trial may fail after some).
+    `is_timed_here`: its passes are timed by the clock that it is watched by, as all but a fake engine's are."""
+    passes, problem = passes_of(raw, num_prompts, is_timed_here=is_timed_here)
     phase = _last_phase(raw)
     if raw.keeper_error is not None:
         return (*_failed(Outcome.CRASHED, "keeper_gone", raw.keeper_error, _LOG_ADVICE, phase), passes)
     if raw.exit is None and not raw.is_kept:
         evidence = f"process {phase} could not be ended, not even by SIGKILL"
         return (*_failed(Outcome.CRASHED, "unkillable", evidence, "look for a stuck driver or disk", phase), passes)
+    if raw.flood is not None:
+        evidence = f"{raw.flood}{f', the first: {raw.garbage[0]!r}' if raw.garbage else ''}"
+        return (*_failed(Outcome.CRASHED, "bad_result", evidence, _RESULT_ADVICE, phase), passes)
     dones, errors = raw.of("done"), raw.of("error")
     was_checked_in_vain = phase == PHASE and not dones
     if was_checked_in_vain:  # everything had been measured: what ends in the check costs that alone
@@ -53,7 +61,7 @@ def judge(
     if raw.timed_out is not None and not dones:
         return (*_timed_out(raw, deadlines, phase, log_text), passes)
     if errors:
-        return (*_from_error(errors[-1], log_text, phase), passes)
+        return (*_from_error(raw, errors[-1], log_text, phase), passes)
     if not dones:
         return (*_died(raw, log_text, phase), passes)
     was_ended = raw.timed_out is not None or raw.stopped is not None  # by us, as it had just said that it was done
@@ -61,16 +69,10 @@ def judge(
     if raw.exit is not None and not was_ended and raw.exit.code != 0:
         evidence = f"said it was done, then ended with {raw.exit.describe()}"
         return (*_failed(Outcome.CRASHED, "bad_exit", evidence, _LOG_ADVICE, phase), passes)
-    if len(dones) > 1:
-        problem = f"said `done` {len(dones)} times"
-    if raw.garbage:
-        problem = f"a line on the result pipe isn't ours: {raw.garbage[0]!r}"
+    problem = end_problem(raw) or problem
     if problem is not None or not any(one.kind == "timed" for one in passes):
         evidence = problem or "said it was done without a timed pass"
-        return (
-            *_failed(Outcome.CRASHED, "bad_result", evidence, "run the trial again; report it if it stays", phase),
-            passes,
-        )
+        return (*_failed(Outcome.CRASHED, "bad_result", evidence, _RESULT_ADVICE, phase), passes)
     return Outcome.COMPLETED, None, passes
 
 
@@ -78,7 +80,9 @@ def phases_of(raw: RawTrial) -> list[Phase]:
     """The trial's phases from its start, each ending where the next begins, with the memory peak within it. On a reused
     engine the first is the first pass's: nothing was started."""
     marks: list[tuple[str, int, float]] = [] if raw.how == "reused" else [("start", 0, raw.started_t)]
-    marks += [(str(m["name"]), int(m.get("index", 0)), float(m["t"])) for m in raw.of("phase")]
+    for message in raw.of("phase"):  # whatever it says, a phase begins after the one before it and within the trial
+        begin = min(max(float(message["t"]), marks[-1][2] if marks else raw.started_t), raw.ended_t)
+        marks.append((str(message["name"]), int(message.get("index", 0)), begin))
     if raw.closed_t is not None:
         marks.append(("after_close", 0, raw.closed_t))
     ends = [*(t for _, _, t in marks[1:]), raw.ended_t]
@@ -138,7 +142,23 @@ def warnings_of(raw: RawTrial, passes: Sequence[Pass], asked: Sequence[int] | No
         warnings.append(f"{len(raw.leftovers)} process(es) outlived the trial and were ended")
     if raw.timed_out is not None and raw.of("done"):
         warnings.append("the worker didn't end by itself after its last result and was killed")
+    warnings += _disturbed_watch(raw)
     return [*warnings, *foreign_warnings(raw.gpu_samples), *raw.gpu_warnings]
+
+
+def _disturbed_watch(raw: RawTrial) -> list[str]:
+    warnings = []
+    if raw.log_left_out:
+        warnings.append(
+            f"the engine printed so much that {raw.log_left_out / MIB:,.0f} MiB of it were left out of the log, whose "
+            "beginning and end are there; printing takes time, too: see what it says, and turn it off"
+        )
+    if raw.stood_still_s:
+        warnings.append(
+            f"vbench stood still for {raw.stood_still_s:.0f} s meanwhile (suspended, or the machine overloaded): no "
+            "deadline counts that, but a pass may have been spoiled by it; run the trial again if its passes differ"
+        )
+    return warnings
 
 
 def _why_they_differ(disturbed: Sequence[Disturbance], is_known: bool) -> str:
@@ -170,9 +190,12 @@ def _timed_out(raw: RawTrial, deadlines: Deadlines, phase: str, log_text: str) -
     return _failed(Outcome.TIMED_OUT, f"{name}_deadline", f"{name} took over {limit_s:g} s", advice, phase)
 
 
-def _from_error(error: dict[str, Any], log_text: str, phase: str) -> tuple[Outcome, Failure]:
+def _from_error(raw: RawTrial, error: dict[str, Any], log_text: str, phase: str) -> tuple[Outcome, Failure]:
     raised = f"{error.get('type', 'Error')}: {error.get('message', '')}"
     match = classify(f"{log_text}\n{raised}")
+    if raw.kernel_oom_kills > 0 and (match is None or match.failure_class.name == _WRAPPER):
+        evidence = f"{clean_line(raised.splitlines()[0], 200)} ({_OOM_KILL})"
+        return _failed(Outcome.OUT_OF_MEMORY, "host_out_of_memory", evidence, _OOM_ADVICE, phase)
     if match is None:
         first_line = next((line for line in raised.splitlines() if line.strip()), raised)
         return _failed(Outcome.CRASHED, "exception", first_line, _LOG_ADVICE, phase)
@@ -183,50 +206,11 @@ def _from_error(error: dict[str, Any], log_text: str, phase: str) -> tuple[Outco
 def _died(raw: RawTrial, log_text: str, phase: str) -> tuple[Outcome, Failure]:
     ending = raw.exit.describe() if raw.exit else "no exit"
     if raw.exit and raw.exit.signal == _SIGKILL and raw.kernel_oom_kills > 0:
-        evidence = f"{ending} in {phase}; the kernel's out-of-memory killer struck meanwhile"
-        advice = "lower the KV space, quantize, or free host memory"
-        return _failed(Outcome.OUT_OF_MEMORY, "host_out_of_memory", evidence, advice, phase)
+        evidence = f"{ending} in {phase}; {_OOM_KILL}"
+        return _failed(Outcome.OUT_OF_MEMORY, "host_out_of_memory", evidence, _OOM_ADVICE, phase)
     match = classify(log_text)
     if match is not None:
         kind = match.failure_class
         return _failed(kind.outcome, kind.name, match.evidence, kind.advice, phase)
     how = f", {ending}" if raw.exit and raw.exit.signal else f" with {ending}"
     return _failed(Outcome.CRASHED, "died", f"the worker ended in {phase}{how}", _LOG_ADVICE, phase)
-
-
-def _passes(raw: RawTrial, num_prompts: int) -> tuple[list[Pass], str | None]:
-    """The passes in the record's form, and the first thing that is wrong with one."""
-    passes: list[Pass] = []
-    for message in raw.of("pass"):
-        try:
-            one = Pass(
-                index=message["index"],
-                kind=message["kind"],
-                start_s=round(message["t"] - raw.started_t, 6),
-                duration_s=message["duration_s"],
-                requests=message["requests"],
-                output_sha256=message.get("output_sha256"),
-                engine_metrics=message.get("engine_metrics", {}),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            return passes, f"a pass is malformed: {type(error).__name__}: {error}"
-        problem = _unsound(one, num_prompts if one.kind != "probe" else len(one.requests.output_tokens))
-        if problem is not None:
-            return passes, problem
-        passes.append(one)
-    return settled(passes, raw.of("settled"))
-
-
-def _unsound(one: Pass, num_prompts: int) -> str | None:
-    requests = one.requests
-    if not math.isfinite(one.duration_s) or one.duration_s <= 0:
-        return f"pass {one.index} claims a duration of {one.duration_s} s"
-    columns = [requests.input_tokens, requests.output_tokens, requests.ttft_s, requests.tpot_s, requests.e2e_latency_s]
-    if any(column is not None and len(column) != num_prompts for column in columns):
-        return f"pass {one.index} doesn't answer each of the {num_prompts} prompts once"
-    if any(tokens < 0 for tokens in (*requests.input_tokens, *requests.output_tokens)):
-        return f"pass {one.index} claims a negative number of tokens"
-    latencies = [value for column in columns[2:] for value in column or () if value is not None]
-    if not all(map(math.isfinite, (*latencies, *one.engine_metrics.values()))):
-        return f"pass {one.index} has a number that isn't finite"
-    return None

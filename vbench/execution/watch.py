@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import select
 import signal
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vbench.execution.keeper_client import KeeperGone
+from vbench.execution.log_limit import LogLimit
 from vbench.execution.memory import MemorySampler
+from vbench.execution.messages import message_of
 from vbench.execution.stopping import Stopper
 from vbench.execution.trial_process import TrialProcess
 from vbench.spec.types import Deadlines
@@ -22,8 +24,15 @@ if TYPE_CHECKING:
 
 _EXIT_GRACE_S = 10.0  # between `done` and the process's end
 _MESSAGE_S = 0.05  # before looking again for the rest of a message
+_STOOD_STILL_S = 2.0  # beyond what was waited for: then it was vbench that didn't run
 _TELL_MEMORY_S = 0.5
+_CHUNK_BYTES = 1 << 16
+_TURN_BYTES = 1 << 20  # so much of the pipe at once, then deadlines are looked at again
 _MAX_MESSAGE_BYTES = 256 * 1024**2
+_MAX_BYTES = 2 * 1024**3  # of all messages that are kept
+_MAX_GARBAGE = 20  # lines: of more than that, nothing sound will come any more
+_MAX_MESSAGES = 100_000
+_MAX_TOLD, _MAX_TOLD_PER_S = 1000, 20  # `tokens` come twice a second
 _DEADLINE_OF = {"start": "load", "import": "load", "load": "load", "warmup": "pass", "pass": "pass", "close": "close"}
 
 
@@ -32,7 +41,7 @@ class Watch:
 
     def __init__(
         self, process: TrialProcess, read_fd: int, raw: RawTrial, deadlines: Deadlines, on_event: OnEvent,
-        sampler: MemorySampler, stopper: Stopper | None = None,
+        sampler: MemorySampler, stopper: Stopper | None = None, logs: Sequence[LogLimit] = (),
     ) -> None:  # fmt: skip
         self.process, self.keeper, self.read_fd, self.raw = process, process.keeper, read_fd, raw
         self.on_event = on_event
@@ -42,7 +51,8 @@ class Watch:
         self.is_pipe_open = True
         self.is_kept = False
         self.sampler = sampler
-        self.stopper = stopper
+        self.stopper, self.logs = stopper, logs
+        self.num_bytes = self.num_told = 0
         self.may_stop: tuple[float, str, int, float] | None = None  # when, in which phase, its index, its begin
         self.next_memory_t = raw.started_t + _TELL_MEMORY_S
         fcntl.fcntl(read_fd, fcntl.F_SETFL, os.O_NONBLOCK)
@@ -68,20 +78,40 @@ class Watch:
     def _loop(self) -> None:
         while self.process.exit is None and not self.is_kept:
             now = time.monotonic()
+            if self.raw.flood is not None:
+                return self._end_early(signal.SIGTERM)
             if now >= self.deadline:
-                self.raw.timed_out = self.deadline_name
-                self._end_early(signal.SIGTERM)
-                return
+                if self._is_late():
+                    self.raw.timed_out = self.deadline_name
+                    return self._end_early(signal.SIGTERM)
+                continue
             if self.may_stop is not None and now >= self.may_stop[0]:
                 self._stop(*self.may_stop[1:])
                 if self.raw.stopped is not None:
-                    return
+                    return None
                 continue
             if now >= self.next_memory_t:
                 self._tell_memory(now)
             until = min(self.deadline, self.next_memory_t, *([self.may_stop[0]] if self.may_stop else []))
             self._turn(until - now)
-        self._read_pipe()
+            self._make_up_for(time.monotonic() - max(until, now))
+        self._read_pipe(fcntl.fcntl(self.read_fd, fcntl.F_GETPIPE_SZ))  # no more than that was left by who ended
+        return None
+
+    def _is_late(self) -> bool:
+        """Whether the deadline has passed, once what came before it has been read."""
+        self._turn(0.0)
+        is_running = self.process.exit is None and not self.is_kept and self.raw.flood is None
+        return is_running and time.monotonic() >= self.deadline
+
+    def _make_up_for(self, beyond_s: float) -> None:
+        """Time in which nothing of vbench ran counts for no limit: the machine may have been paused, the trial too."""
+        if beyond_s < _STOOD_STILL_S:
+            return
+        self.raw.stood_still_s += beyond_s
+        self.deadline += beyond_s
+        if self.may_stop is not None:
+            self.may_stop = (self.may_stop[0] + beyond_s, *self.may_stop[1:])
 
     def _tell_memory(self, now: float) -> None:
         """Pass on what the sampler saw last, for whoever looks on; nothing is read for it, and nothing stored."""
@@ -91,52 +121,74 @@ class Watch:
             self.on_event({"event": "memory", "used_bytes": used_bytes, "peak_bytes": self.sampler.peak_bytes})
 
     def _turn(self, timeout_s: float) -> None:
-        """Wait for either end and take what it says."""
+        """Wait for either end and take what it says, some of it. Returns early where a log may have to be cut."""
+        now = time.monotonic()
+        for log in self.logs:
+            log.hold(now)
+        timeout_s = min([timeout_s, *(log.next_look_t - now for log in self.logs)])
         sources: list[Any] = [self.keeper, *([self.read_fd] if self.is_pipe_open else [])]
         readable, _, _ = select.select(sources, [], [], max(0.0, timeout_s))
         if self.read_fd in readable:
-            self._read_pipe()
+            self._read_pipe(_TURN_BYTES)
         if self.keeper in readable:
             self.process.hear()
             if self.process.exit is not None:
                 self.sampler.poke()
 
-    def _read_pipe(self) -> None:
-        while self.is_pipe_open:
+    def _read_pipe(self, most: int) -> None:
+        while self.is_pipe_open and most > 0:
             try:
-                chunk = os.read(self.read_fd, 1 << 16)
+                chunk = os.read(self.read_fd, _CHUNK_BYTES)
             except BlockingIOError:
                 return
+            most -= len(chunk)
+            self.num_bytes += len(chunk)
             if not chunk:
                 self.is_pipe_open = False
                 if self.buffer:
-                    self.raw.garbage.append(self.buffer[:200].decode(errors="replace"))
+                    self._refuse(bytes(self.buffer[:200]))
                 return
             searched = len(self.buffer)  # a pass's message may have many megabytes: no byte of it is looked at twice
             self.buffer += chunk
             if self.buffer.find(b"\n", searched) >= 0:
                 *lines, self.buffer = self.buffer.split(b"\n")
                 for line in lines:
-                    self._take(bytes(line))
+                    if self.is_pipe_open:
+                        self._take(bytes(line))
             if len(self.buffer) > _MAX_MESSAGE_BYTES:
-                self.raw.garbage.append(f"a message of over {_MAX_MESSAGE_BYTES >> 20} MiB")
-                self.is_pipe_open = False
+                self._refuse(bytes(self.buffer[:200]))
+                self._flooded(f"a line of over {_MAX_MESSAGE_BYTES >> 20} MiB came down the result pipe")
+
+    def _refuse(self, line: bytes) -> None:
+        """Keep the beginning of what isn't ours; too much of that ends the trial."""
+        self.raw.garbage.append(line[:200].decode(errors="replace"))
+        if len(self.raw.garbage) >= _MAX_GARBAGE:
+            self._flooded(f"{_MAX_GARBAGE} lines on the result pipe aren't ours")
+
+    def _flooded(self, why: str) -> None:
+        """Read no more: whoever writes there has to wait, and is ended."""
+        self.raw.flood = why
+        self.is_pipe_open = False
+        self.buffer = bytearray()
 
     def _take(self, line: bytes) -> None:
-        try:
-            message = json.loads(line, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict) or not _is_ours(message):
-            self.raw.garbage.append(line[:200].decode(errors="replace"))
+        message = message_of(line)
+        if message is None:
+            self._refuse(line)
             return
         if message["event"] == "tokens":  # for whoever looks on: nothing is made of it
+            self.num_told += 1
+            if self.num_told > _MAX_TOLD + _MAX_TOLD_PER_S * (time.monotonic() - self.raw.started_t):
+                self._flooded("progress is told without end on the result pipe")
             self.on_event(message)
             return
         self.raw.messages.append(message)
+        if len(self.raw.messages) > _MAX_MESSAGES or self.num_bytes > _MAX_BYTES:
+            self._flooded(f"{len(self.raw.messages):,} messages, {self.num_bytes >> 20:,} MiB, on the result pipe")
+            return
         if message["event"] == "phase":
             self.sampler.poke()
-            self._set_deadline(_DEADLINE_OF.get(str(message.get("name")), "pass"))
+            self._set_deadline(_DEADLINE_OF.get(message["name"], "pass"))
             self._set_limit(message)
         elif message["event"] == "pass" and self.stopper is not None:
             self.may_stop = None
@@ -158,6 +210,7 @@ class Watch:
         if self.stopper is None or message["name"] not in ("load", "probe", "warmup", "pass"):
             return
         phase, index, begin = str(message["name"]), int(message.get("index", 0)), float(message["t"])
+        begin = min(max(begin, self.raw.started_t), time.monotonic())  # whatever it says
         limit_s = self.stopper.limit_s(phase, index)
         if limit_s is not None:
             self.may_stop = (begin + limit_s, phase, index, begin)
@@ -179,22 +232,5 @@ class Watch:
         """Ask the group to end, then make it; its last words are still read."""
         self.stopper = None
         self.process.end(first, self._turn)
-        self._read_pipe()
+        self._read_pipe(fcntl.fcntl(self.read_fd, fcntl.F_GETPIPE_SZ))
         self.is_kept = False
-
-
-def _is_ours(message: dict[str, Any]) -> bool:
-    """Whether it has what is read before a pass's own checks: an event, a phase's name and time, an engine's facts,
-    how many tokens came."""
-    if message.get("event") == "phase":
-        is_named = isinstance(message.get("name"), str) and isinstance(message.get("index", 0), int)
-        return is_named and isinstance(message.get("t"), (int, float))
-    if message.get("event") == "engine":
-        return isinstance(message.get("facts"), dict)
-    if message.get("event") == "tokens":
-        return isinstance(message.get("count"), int) and isinstance(message.get("elapsed_s"), (int, float))
-    return isinstance(message.get("event"), str)
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")

@@ -73,6 +73,9 @@ class GpuSource:
         self.samples: list[GpuSample] = []
         self.read_s = 0.0
         """Time spent reading so far: what sampling costs."""
+        self.release_s: float | None = None
+        """How long its memory is waited for after a trial; None: as usual."""
+        self._reading_since: float | None = None
         self._devices = tuple(devices)
         self._tree_pids = tree_pids
         self._host = host
@@ -96,9 +99,19 @@ class GpuSource:
             "memory is the whole device's, and foreign processes can't be named"
         ]
 
+    @property
+    def own_pids(self) -> frozenset[int]:
+        """The trial's processes that were seen on the GPUs."""
+        return frozenset(self._own)
+
+    def is_stuck(self, within_s: float) -> bool:
+        """Whether a reading has been going on for so long."""
+        since = self._reading_since
+        return since is not None and time.monotonic() - since >= within_s
+
     def read(self) -> tuple[int | None, int]:
         """Bytes on the fullest GPU, and the number of the trial's processes."""
-        t = time.monotonic()
+        t = self._reading_since = time.monotonic()
         gpus = tuple(self._use(device.read()) for device in self._devices)
         host_bytes, num_processes = self._host.read() if self._host is not None else (None, len(self._own))
         used = [one.used_bytes for one in gpus]
@@ -108,6 +121,7 @@ class GpuSource:
             GpuSample(t=t, used_bytes=fullest, num_processes=num_processes, host_bytes=host_bytes, gpus=gpus)
         )
         self.read_s += time.monotonic() - t
+        self._reading_since = None
         return fullest, num_processes
 
     def _use(self, reading: GpuReading) -> GpuUse:

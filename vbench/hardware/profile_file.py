@@ -140,7 +140,7 @@ class ProfileFile(_Section):
 def read_profile(text: str, source: str) -> ProfileFile:
     """Check a profile's text. Raises SpecError with every problem found, each with its line."""
     document = read_yaml(text, source)
-    problems = Problems(document.lines)
+    problems = Problems(document.lines, source=source)
     problems.add_unread(document.problems)
     known = list(ProfileFile.model_fields)
     raw = _without_unknown(document.value, known, problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def opened(
         raise UsageError(f"--format {format_name}: there is {', '.join(get_args(PromptFormat))}")
     if path.suffix.lower() in (".yaml", ".yml"):
         return _of_sweep(path, limit)
-    if not path.exists():
+    if not os.path.exists(path):
         raise UsageError(f"{path}: no such file")
     file = PromptFile(
         path=path, format=cast(PromptFormat, format_name), separator=separator, chat_template=chat_template

@@ -6,14 +6,17 @@ Decides the digest by which equal sets are known wherever they are stored. Token
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vbench.errors import Problem, SpecError
+from vbench.errors import Problem, SpecError, StoreError
 from vbench.prompts.reading import canonical, read_file
 from vbench.prompts.synthetic import make_synthetic, recipe_text, with_output_lengths
+from vbench.records.disk import advice_on
 from vbench.spec.model_folder import read_model_config, vocab_size
 from vbench.spec.prompt_types import PER_PROMPT, PromptFile, PromptSpec
 
@@ -101,9 +104,20 @@ def _with_lengths(
 
 
 def write_jsonl(prompt_set: PromptSet, path: Path) -> None:
-    """Write the items one JSON object a line, ASCII only; reading them back gives the same digest."""
-    with path.open("w", encoding="ascii", newline="\n") as file:
-        file.writelines(f"{canonical(item)}\n" for item in prompt_set.items)
+    """Write the items one JSON object a line, ASCII only; reading them back gives the same digest. All of them, or
+    there is no such file. Raises StoreError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("w", encoding="ascii", newline="\n") as file:
+            file.writelines(f"{canonical(item)}\n" for item in prompt_set.items)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be written: {advice_on(error)}") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _digest(items: Iterable[Prompt], output_tokens: int | None, max_tokens: int | None) -> str:

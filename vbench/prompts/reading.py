@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from vbench.errors import Problem, SpecError
 from vbench.prompts.jsonl import kind_of, read_prompts
+from vbench.prompts.plain_file import open_plain
 from vbench.prompts.sharegpt import read_sharegpt
 from vbench.prompts.text import read_texts
 from vbench.spec.prompt_types import PromptFile
@@ -45,7 +47,7 @@ def read_file(file: PromptFile, limit: int | None = None) -> FileContent:
     elif found == "sharegpt":
         items, notes = read_sharegpt(file.path, read_limit)
     else:
-        items = read_prompts(file.path, read_limit)
+        items = read_prompts(file.path, read_limit, notes)
     if file.sha256 is not None:
         _check_digest(file.path, file.sha256, items)
         items = items[:limit]
@@ -58,13 +60,13 @@ def format_of(file: PromptFile) -> str:
     """`jsonl`, `sharegpt` or `text`: as given, or by the path's ending and how the file begins."""
     if file.format != "auto":
         return file.format
-    if file.separator is not None or file.path.is_dir():
+    if file.separator is not None or os.path.isdir(file.path):
         return "text"
     suffix = file.path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
         return "jsonl"
     try:
-        with file.path.open("rb") as opened:
+        with open_plain(file.path) as opened:
             start = opened.read(_START_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError:
         return "jsonl"  # whose reader says that it can't be read
@@ -96,7 +98,7 @@ def content_digest(items: Iterable[Mapping[str, Any]]) -> str:
 def _check_digest(path: Path, wanted: str, items: list[dict[str, Any]]) -> None:
     """Either digest will do: that of the prompts, which layout doesn't change, or `sha256sum` of the file itself."""
     found = content_digest(items)
-    own = "" if path.is_dir() else _file_digest(path)
+    own = "" if os.path.isdir(path) else _file_digest(path)
     if not found.startswith(wanted) and not own.startswith(wanted):
         message = f"its prompts have changed: the sweep names sha256 {wanted}, they have {found}"
         hint = "restore the file, or write the new sha256 into the sweep"
@@ -105,7 +107,7 @@ def _check_digest(path: Path, wanted: str, items: list[dict[str, Any]]) -> None:
 
 def _file_digest(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

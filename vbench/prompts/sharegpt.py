@@ -12,6 +12,7 @@ from typing import Any
 
 from vbench.errors import Problem, SpecError
 from vbench.prompts.jsonl import MAX_LINE_BYTES, MAX_PROBLEMS, checked, decoded
+from vbench.prompts.plain_file import open_plain
 
 MAX_FILE_BYTES = 2 * 1024**3
 _HINT = 'expected [{"conversations": [{"from": "human", "value": "…"}, …]}, …]'
@@ -25,7 +26,7 @@ def read_sharegpt(path: Path, limit: int | None = None) -> tuple[list[dict[str, 
     Raises SpecError with every faulty conversation and its line, up to 20 of them.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ValueError(f"larger than {MAX_FILE_BYTES // 1024**3} GiB")

@@ -88,10 +88,15 @@ def _content(content: object) -> str:
 
 
 def _common(one: Any, other: Any) -> int:
-    most = min(len(one), len(other))
-    if one[:most] == other[:most]:
-        return most
-    return next(index for index in range(most) if one[index] != other[index])
+    """How much of their beginnings is the same. By halves: slices are compared quickly, and prompts may be long."""
+    same, most = 0, min(len(one), len(other))
+    while same < most:
+        middle = (same + most + 1) // 2
+        if one[same:middle] == other[same:middle]:
+            same = middle
+        else:
+            most = middle - 1
+    return same
 
 
 def _shortened(text: str) -> str:

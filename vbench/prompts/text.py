@@ -7,6 +7,7 @@ from typing import Any
 
 from vbench.errors import Problem, SpecError
 from vbench.prompts.jsonl import MAX_LINE_BYTES, MAX_PROBLEMS, checked, decoded
+from vbench.prompts.plain_file import open_plain
 
 
 def read_texts(path: Path, separator: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
@@ -16,7 +17,11 @@ def read_texts(path: Path, separator: str | None = None, limit: int | None = Non
     """
     items: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for one in _files(path):
+    try:
+        files = _files(path)
+    except OSError as error:
+        raise SpecError(str(path), [Problem(message=f"can't be read: {error.strerror}")]) from None
+    for one in files:
         if (limit is not None and len(items) >= limit) or len(problems) >= MAX_PROBLEMS:
             break
         where = one.name if one != path else ""
@@ -49,7 +54,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _content(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         raw = file.read(MAX_LINE_BYTES + 1)
     if len(raw) > MAX_LINE_BYTES:
         raise ValueError(f"longer than {MAX_LINE_BYTES // 1024**2} MiB: write long sets as JSON Lines")

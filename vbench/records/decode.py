@@ -18,13 +18,19 @@ from vbench.records.record import SCHEMA_VERSION, TrialRecord
 
 _HUGE = (re.compile(rb"e\+?[0-9]{3,}[\s,\]}]"), re.compile(rb"E\+?[0-9]{3,}[\s,\]}]"))
 """A number that may be beyond what a float can hold. Each starts with a plain letter, which is searched for quickly."""
+_MOST_TRIALS = 10**9
 _STRIDE = 30
 _LONG = re.compile(rb"[0-9]{9}")
 """In every 30th byte of a line: so many digits in a row are there wherever a number has 300."""
 
 
 class UnreadableLine(Exception):
-    """Why a line isn't a record that this version can read."""
+    """Why a line isn't a record that this version can read. `trial`: whose it is, where it is a sound one of a newer
+    version; else -1."""
+
+    def __init__(self, reason: str, trial: int = -1) -> None:
+        super().__init__(reason)
+        self.trial = trial
 
 
 def decode_line(line: bytes) -> TrialRecord:
@@ -49,7 +55,11 @@ def decode_carefully(line: bytes) -> TrialRecord:
         raise UnreadableLine("not a record: a JSON object is expected")
     version = data.get("schema_version", SCHEMA_VERSION)
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise UnreadableLine(f"written by a newer vbench (schema {version}, this one reads up to {SCHEMA_VERSION})")
+        trial = data.get("trial")
+        raise UnreadableLine(
+            f"written by a newer vbench (schema {version}, this one reads up to {SCHEMA_VERSION})",
+            trial if type(trial) is int and 0 <= trial < _MOST_TRIALS else -1,
+        )
     try:
         return TrialRecord.model_validate(data)
     except ValidationError as error:

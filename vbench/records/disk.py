@@ -1,9 +1,11 @@
-"""Bytes on a disk: whole writes, ranges, folders that survive a power cut, and what to do when one refuses."""
+"""Bytes on a disk: whole writes, ranges, folders that survive a power cut, a reserve, what to do when one refuses."""
 
 from __future__ import annotations
 
 import errno
 import os
+import resource
+from contextlib import suppress
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 16
@@ -15,7 +17,13 @@ _ADVICE = {
     errno.EROFS: "the folder is read-only: choose another results folder",
     errno.EACCES: "check who owns the folder and its permissions",
     errno.EPERM: "check who owns the folder and its permissions",
+    errno.EIO: "the disk itself fails (`dmesg` says more): choose another results folder",
+    errno.EMFILE: "too many files are open: raise the limit (`ulimit -n 65536`) and run the same command again",
+    errno.ENFILE: "the whole machine has too many files open: end what holds them and run the same command again",
 }
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
+"""What a disk without room answers, or a used-up quota."""
+RESERVE_BYTES = 4 * 1024**2
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -63,3 +71,47 @@ def advice_on(error: OSError) -> str:
 def storage_advice(error: OSError) -> str:
     """What to do about an error of the file system, as half a sentence."""
     return _ADVICE.get(error.errno or 0, "check the disk and run the same command again")
+
+
+class Reserve:
+    """Room on the disk that is taken beforehand, in a file beside `path`: what is written once the disk is full is
+    written in its place.
+
+    A file system that can't promise room (some on networks, those that copy on write) has less of it, or none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(f".{path.name}.reserve")
+        self.num_bytes = RESERVE_BYTES
+        self._held_bytes = 0
+
+    def hold(self, size: int = 0) -> None:
+        """Take the room, unless it is taken; `size`: of what is written now. Raises OSError where there isn't so much
+        left, of the disk or of what the limit (`ulimit -f`) lets a file have; nothing is taken then."""
+        most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if most != resource.RLIM_INFINITY and size + self.num_bytes > most:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        if self._held_bytes >= self.num_bytes:
+            return
+        self._held_bytes = 0
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, self.num_bytes)
+            self._held_bytes = self.num_bytes
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+        finally:
+            os.close(fd)
+            if not self._held_bytes:
+                self._remove()
+
+    def release(self) -> bool:
+        """Give it back; False where none was held."""
+        was_held, self._held_bytes = self._held_bytes > 0, 0
+        self._remove()
+        return was_held
+
+    def _remove(self) -> None:
+        with suppress(OSError):
+            self.path.unlink()

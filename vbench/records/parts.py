@@ -14,7 +14,7 @@ PART_BYTES = 6 << 20
 
 class Decoded(NamedTuple):
     """A line that isn't blank. `number` counts from 1, within what is read. `record`: what was made of it; where that
-    is None `message` says why."""
+    is None `message` says why, and `trial` is -1, or that of a newer version's record."""
 
     number: int
     offset: int
@@ -47,7 +47,7 @@ def decoded(path: Path, start: int = 0, end: int | None = None) -> Iterator[Deco
             try:
                 record = decode_line(line)
             except UnreadableLine as error:
-                yield Decoded(number, at, -1, None, str(error), not line.endswith(b"\n"))
+                yield Decoded(number, at, error.trial, None, str(error), not line.endswith(b"\n"))
             else:
                 yield Decoded(number, at, record.trial, record)
 

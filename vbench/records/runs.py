@@ -11,7 +11,6 @@ run.lock       held while a vbench works on it      quality-texts.jsonl   texts 
 from __future__ import annotations
 
 import difflib
-import fcntl
 import json
 import os
 import re
@@ -23,11 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import StoreError, UsageError
-from vbench.records.store import fsync_folder, storage_advice
+from vbench.records import lock
+from vbench.records.disk import advice_on, fsync_folder, storage_advice
+from vbench.records.private import close_to_others
+from vbench.records.redaction import clean_data
 
 _RUN_ID = re.compile(r"(\d{8}-\d{6})(?:-(\d+))?", re.ASCII)
+_RUN_UID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MARKERS = ("run.json", "trials.jsonl")
 """A folder with one of these is a run."""
+_MOST_SHOWN = 100
 COMPARISON = "comparison"
 """What `run.json` has under `kind` where two configurations were measured in turns; other runs have no kind."""
 
@@ -94,32 +98,10 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run for this process. Raises StoreError, naming the other's pid, when it is held already.
-
-        The lock belongs to the open file (flock), so it goes with the process however that ends; the pid in the file is
-        only there to be named.
-        """
-        try:
-            fd = os.open(self.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise StoreError(f"{self.lock_path} can't be opened: {error.strerror}; {storage_advice(error)}") from error
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-            except BlockingIOError as error:
-                raise StoreError(f"{self.path} is in use by {_holder(fd)}: wait for it, or stop it first") from error
-            except OSError as error:
-                raise StoreError(f"{self.path} can't be locked: {error.strerror}; {storage_advice(error)}") from error
+        """Hold the run for this process. Raises StoreError, naming the other's pid, when it is held already."""
+        with lock.held(self.lock_path):
+            close_to_others(self.path)
             yield
-        finally:
-            os.close(fd)  # releases the lock; the file stays, as removing it would race with the next holder
-
-
-def _holder(fd: int) -> str:
-    text = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-    return f"another vbench (pid {text})" if text.isdigit() else "another vbench"
 
 
 def create(results_root: Path, sweep_name: str, now: datetime) -> RunFolder:
@@ -129,8 +111,7 @@ def create(results_root: Path, sweep_name: str, now: datetime) -> RunFolder:
         raise ValueError("now has no time zone: give datetime.now(UTC)")
     if sweep_name in ("", ".", "..") or "/" in sweep_name or "\0" in sweep_name or len(sweep_name.encode()) > 200:
         raise UsageError(f"{sweep_name[:80]!r} can't be the name of a folder: give the sweep a plain `name:`")
-    stem = now.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
-    number = 1
+    stem, number = _next_name(results_root, now)
     while True:
         path = results_root / sweep_name / (stem if number == 1 else f"{stem}-{number}")
         try:
@@ -143,10 +124,21 @@ def create(results_root: Path, sweep_name: str, now: datetime) -> RunFolder:
                 ) from None
             number += 1
         except OSError as error:
-            raise StoreError(f"{path} can't be created: {error.strerror}; {storage_advice(error)}") from error
+            raise StoreError(f"{path} can't be created: {advice_on(error)}") from error
     for name in ("logs", "samples"):
-        (path / name).mkdir()
+        try:
+            (path / name).mkdir()
+        except OSError as error:
+            raise StoreError(f"{path / name} can't be created: {advice_on(error)}") from error
     return RunFolder(path)
+
+
+def _next_name(results_root: Path, now: datetime) -> tuple[str, int]:
+    """When the run begins, and its number among those of that second. The clock may have been set back since another
+    run began: the new one is named after that, or `latest` would go on meaning the other."""
+    stem = now.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    newest, number = max((_age_key(run.run_id) for run in find_runs(results_root)), default=("", 0))
+    return (newest, number + 1) if newest > stem else (stem, 1)
 
 
 def find_runs(results_root: Path) -> list[RunFolder]:
@@ -161,8 +153,8 @@ def resolve_run(results_root: Path, text: str) -> RunFolder:
     Raises UsageError, with what there is, when nothing or more than one thing fits.
     """
     runs = find_runs(results_root)
-    for path in () if not text else (Path(text).expanduser(), results_root / text):
-        folder = path.parent if path.name in _MARKERS and path.is_file() else path
+    for path in () if not text else (Path(os.path.expanduser(text)), results_root / text):
+        folder = path.parent if path.name in _MARKERS and os.path.isfile(path) else path
         if _is_run(folder):
             return RunFolder(folder.resolve())
     if not runs:
@@ -179,7 +171,8 @@ def resolve_run(results_root: Path, text: str) -> RunFolder:
         raise UsageError(f"{text!r} is the id of {len(of_id)} runs: say which of {several}")
     if of_id:
         return of_id[0]
-    raise UsageError(f"no run {text!r} in {results_root}/: {_suggestion(name, runs)}")
+    shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    raise UsageError(f"no run {shown!r} in {results_root}/: {_suggestion(name, runs)}")
 
 
 def is_comparison(run: RunFolder) -> bool:
@@ -200,7 +193,8 @@ def _suggestion(text: str, runs: list[RunFolder]) -> str:
 
 
 def _is_run(path: Path) -> bool:
-    return any((path / marker).is_file() for marker in _MARKERS)
+    # os.path's, as pathlib's raises for a name that is too long and for a folder that mustn't be looked into.
+    return any(os.path.isfile(path / marker) for marker in _MARKERS)
 
 
 def _age_key(run_id: str) -> tuple[str, int]:
@@ -223,10 +217,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def uid_of(facts: Mapping[str, Any]) -> str:
+    """The run's own mark, by which its processes are found and ended. Raises StoreError for a `run.json` that names
+    something else: a shorter one would be found in other processes too."""
+    uid = facts.get("run_uid")
+    if not isinstance(uid, str) or not _RUN_UID.fullmatch(uid):
+        raise StoreError("run.json has no sound `run_uid`: it isn't as vbench wrote it; --new starts a new run")
+    return uid
+
+
 def write_json_atomic(path: Path, data: Mapping[str, Any]) -> None:
     """Replace `path` by `data`: a reader, or a crash, sees the old file or the new one. Raises StoreError, and
-    ValueError for NaN or infinities."""
-    text = json.dumps(data, allow_nan=False, ensure_ascii=False, indent=2) + "\n"
+    ValueError for NaN or infinities. Secrets are hidden."""
+    text = json.dumps(clean_data(data), allow_nan=False, ensure_ascii=False, indent=2) + "\n"
     write_bytes_atomic(path, text.encode("utf-8", "replace"))
 
 

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple, Self
 
 from vbench.errors import Problem, StoreError
 from vbench.records.decode import UnreadableLine, decode_line
-from vbench.records.disk import CHUNK_BYTES, advice_on, read_range, start_of_last_line, write_all
+from vbench.records.disk import CHUNK_BYTES, FULL, Reserve, advice_on, read_range, start_of_last_line, write_all
 from vbench.records.disk import fsync_folder as fsync_folder  # noqa: PLC0414 -- re-exported
 from vbench.records.disk import storage_advice as storage_advice  # noqa: PLC0414 -- re-exported
 from vbench.records.parts import Decoded, decoded
 from vbench.records.record import TrialRecord
+from vbench.records.redacted_record import clean_record
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class ReadResult:
     path: Path
     records: tuple[TrialRecord, ...]
     problems: tuple[Problem, ...] = ()
+    beyond: frozenset[int] = frozenset()
+    """Trials with a record of a newer version, which can't be read."""
 
     def messages(self) -> list[str]:
         """Each problem as `file:line: what is wrong (what to do)`."""
@@ -57,7 +60,10 @@ class RecordStore:
         self.path = path
         self.repairs: list[str] = []
         """What opening for append had to repair, as sentences; empty when the file was whole."""
+        self.beyond: set[int] = set()
+        """Trials whose record a newer version wrote, as far as was read."""
         self._fd: int | None = None
+        self._reserve = Reserve(path)
 
     @property
     def torn_path(self) -> Path:
@@ -89,6 +95,18 @@ class RecordStore:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+            self._reserve.release()
+
+    def make_room(self) -> None:
+        """See that the next record has its room, whatever fills the disk until then. Raises StoreError where it has
+        none: what would be measured now would be lost."""
+        try:
+            self._reserve.hold(0 if self._fd is None else os.lseek(self._fd, 0, os.SEEK_END))
+        except OSError as error:
+            mib = self._reserve.num_bytes / 1024**2
+            raise StoreError(
+                f"{self.path} has no room for the next trial's record ({mib:.0f} MiB): {advice_on(error)}"
+            ) from error
 
     def append(self, record: TrialRecord) -> None:
         """Write one record and wait until the disk has it.
@@ -101,23 +119,34 @@ class RecordStore:
                 self.append(record)
             return
         line = encode_line(record)
-        start = os.lseek(self._fd, 0, os.SEEK_END)
-        is_whole = False
+        self._reserve.num_bytes = max(self._reserve.num_bytes, 2 * len(line))
         try:
-            write_all(self._fd, line)
-            os.fsync(self._fd)
-            is_whole = True
+            try:
+                self._write(self._fd, line)
+            except OSError as error:
+                if error.errno not in FULL or not self._reserve.release():
+                    raise
+                self._write(self._fd, line)
         except OSError as error:
             raise StoreError(f"trial {record.trial} can't be written to {self.path}: {advice_on(error)}") from error
+
+    def _write(self, fd: int, line: bytes) -> None:
+        """The whole line, or nothing of it."""
+        start = os.lseek(fd, 0, os.SEEK_END)
+        is_whole = False
+        try:
+            write_all(fd, line)
+            os.fsync(fd)
+            is_whole = True
         finally:
             if not is_whole:  # an interrupt in the middle counts too: half a line must not wait for the next record
-                self._truncate(self._fd, start)
+                self._truncate(fd, start)
 
     def read(self) -> ReadResult:
         """Every record that can be read, and a problem for every line that can't. A missing file has no records."""
         problems: list[Problem] = []
         records = tuple(read.record for read in self.each(problems))
-        return ReadResult(path=self.path, records=records, problems=tuple(problems))
+        return ReadResult(path=self.path, records=records, problems=tuple(problems), beyond=frozenset(self.beyond))
 
     def each(self, problems: list[Problem], lines: Iterable[Decoded] | None = None) -> Iterator[Line]:
         """The same one by one, so that not all of them need to be held; `problems` grows on the way. `lines`: all of
@@ -126,6 +155,8 @@ class RecordStore:
         try:
             for one in decoded(self.path) if lines is None else lines:
                 if one.record is None:
+                    if one.trial >= 0:
+                        self.beyond.add(one.trial)
                     if one.message:
                         problems.append(_line_problem(one.number, one.message, is_torn=one.is_torn))
                     continue
@@ -196,7 +227,9 @@ class RecordStore:
 
 def encode_line(record: TrialRecord) -> bytes:
     """The record's line in UTF-8 with its newline. Raises ValueError for what JSON can't hold."""
-    return record.to_json_line().encode("utf-8", "replace") + b"\n"  # a lone surrogate (of a path) becomes "?"
+    return (
+        clean_record(record).to_json_line().encode("utf-8", "replace") + b"\n"
+    )  # a lone surrogate (of a path) becomes "?"
 
 
 def _is_json_object(line: bytes) -> bool:

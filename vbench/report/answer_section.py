@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vbench.analysis.foreign_code import note_of_records
 from vbench.analysis.ranking import objective_value
 from vbench.report import tables
 from vbench.report.advice import advice_on
@@ -22,6 +23,8 @@ def answer_section(subject: Subject) -> Section:
     """Always there, whatever became of the run."""
     answer, records = subject.answer, subject.records
     notes = (*summary_notes(answer, records), *doubts_of_best(records, answer), *_doubts_of_machine(subject))
+    foreign = note_of_records(subject.records)
+    notes += () if foreign is None else (f"{foreign[0].upper()}{foreign[1:]}.",)
     found, took = _facts(subject)
     words, advice = _in_words(subject), advice_on(subject)
     blocks = blocks_of(

@@ -9,9 +9,9 @@ from typing import Any
 from vbench.analysis.many import read_records
 from vbench.errors import StoreError
 from vbench.metrics import metric_names
-from vbench.records.redaction import text_without_secrets
 from vbench.records.runs import RunFolder, read_json
 from vbench.records.store import ReadResult, RecordStore
+from vbench.spec.redacted_text import text_without_secrets
 from vbench.spec.types import Objective
 from vbench.sweep import ledger
 from vbench.sweep.ledger import SessionLine

@@ -42,11 +42,11 @@ NOWHERE = Provenance()
 
 
 def engine_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that the engine is given; None means left to the engine, and is left out."""
+    """The arguments that the engine is given; None means left to the engine, and is left out, as secrets are."""
     stands_in = _STAND_IN_ARGUMENTS if is_shape(config) else ()
     return {
         name: value for name, value in config.items()
-        if name not in OWN_WORDS and name not in stands_in and value is not None
+        if name not in OWN_WORDS and name not in stands_in and value is not None and not _holds_hidden(value)
     }  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def environment_of(config: Mapping[str, Any]) -> dict[str, str]:
     environment = config.get("environment")
     if not isinstance(environment, Mapping):
         return {}
-    return {str(name): str(value) for name, value in environment.items() if value != HIDDEN}
+    return {str(name): str(value) for name, value in environment.items() if not _holds_hidden(value)}
 
 
 def remarks_on(config: Mapping[str, Any]) -> list[str]:
@@ -106,18 +106,24 @@ def remarks_on(config: Mapping[str, Any]) -> list[str]:
         remarks.append(f"# measured with adapters, given to the prompts in turn: {json.dumps(config['lora_modules'])}")
     if sampling:
         remarks.append(f"# measured with sampling {json.dumps(sampling)}")
-    if hidden := _hidden(config):
+    if hidden := hidden_names(config):
         remarks.append(
             f"# measured with values of {', '.join(map(json.dumps, hidden))} that are not recorded: set them"
         )
     return remarks
 
 
-def _hidden(config: Mapping[str, Any]) -> list[str]:
-    """Environment variables whose values were secrets."""
+def hidden_names(config: Mapping[str, Any]) -> list[str]:
+    """Environment variables and arguments whose values are, or hold, secrets."""
     environment = config.get("environment")
-    return (
-        [str(name) for name, value in environment.items() if value == HIDDEN]
-        if isinstance(environment, Mapping)
-        else []
-    )
+    variables = environment.items() if isinstance(environment, Mapping) else ()
+    arguments = [name for name, value in config.items() if name != "environment" and _holds_hidden(value)]
+    return [*arguments, *(str(name) for name, value in variables if _holds_hidden(value))]
+
+
+def _holds_hidden(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_hidden, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_hidden, value))
+    return isinstance(value, str) and HIDDEN in value

@@ -31,8 +31,8 @@ def distribution_of(domain: Domain) -> BaseDistribution:
     """Optuna's distribution of a domain. `high` is moved down to the last value that the step reaches."""
     if isinstance(domain, Choice):
         return CategoricalDistribution([option.label for option in domain.options])
-    values = domain.values()
-    high = domain.high if values is None else values[-1]
+    count = domain.num_values
+    high = domain.high if count is None else domain.value(count - 1)
     if domain.is_int:
         return IntDistribution(int(domain.low), int(high), log=domain.log, step=int(domain.step or 1))
     step = None if domain.step is None else float(domain.step)

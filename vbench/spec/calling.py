@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vbench.spec.fields import NotNegative, Positive, variable_value
+from vbench.spec.fields import MAX_REPLICAS, NotNegative, Positive, variable_problem, variable_value
 from vbench.spec.problems import shown
 from vbench.spec.suggest import did_you_mean
 
@@ -80,8 +80,9 @@ def check_own_value(name: str, value: Any) -> str | None:
     if name == "mode":
         return None if value in MODES else f"{shown(value)} is not a mode; there is {', '.join(MODES)}"
     if name == "replicas":
-        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        return None if is_count else f"expected a whole number, 1 or more, got {shown(value)}"
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            return f"expected a whole number, 1 or more, got {shown(value)}"
+        return f"must be {MAX_REPLICAS:,} or less, got {shown(value)}" if value > MAX_REPLICAS else None
     if section == "load":
         return _load_problem(key, value)
     if section == "sampling":
@@ -109,8 +110,9 @@ def sampling_problem(key: str) -> str | None:
 
 
 def _variable_problem(key: str, value: Any) -> str | None:
-    if not _IDENTIFIER.fullmatch(key):
-        return f"{key!r} is not the name of an environment variable"
+    problem = variable_problem(key)
+    if problem is not None:
+        return problem
     try:
         variable_value(value)
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from vbench.metrics import BY_NAME, metric_names, metric_of, value_of
@@ -14,9 +15,11 @@ from vbench.spec.types import Constraint
 from vbench.units import GIB, MIB
 
 _PATTERN = re.compile(
-    r"\s*(?P<name>[A-Za-z_]\w*)\s*(?P<operator><=|>=|<|>)\s*(?P<bound>[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?)\s*",
+    r"\s*(?P<name>[A-Za-z_]\w*)\s*(?P<operator><=|>=|<|>)\s*"
+    r"(?P<bound>[-+]?(\d+(_\d+)*(\.\d*)?|\.\d+)([eE][-+]?\d+)?)\s*",
     re.ASCII,
 )
+_LONGEST = 300
 _OPERATORS = {"<=": "<=", ">=": ">=", "<": "<", ">": ">"}
 
 
@@ -25,7 +28,7 @@ def parse_constraint(text: str, parameter_names: Collection[str]) -> Constraint:
 
     Raises ValueError with what is wrong; its second argument, where there is one, says what to write instead.
     """
-    match = _PATTERN.fullmatch(text)
+    match = _PATTERN.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         raise ValueError(
             f"{shown(text)} is not a constraint",
@@ -33,8 +36,6 @@ def parse_constraint(text: str, parameter_names: Collection[str]) -> Constraint:
         )
     name, operator = match["name"], match["operator"]
     bound = float(match["bound"])
-    if not math.isfinite(bound):
-        raise ValueError(f"{shown(text)}: too large for a number")
     quantities = _quantities()
     if name in quantities:
         quantity, factor = quantities[name]
@@ -43,6 +44,8 @@ def parse_constraint(text: str, parameter_names: Collection[str]) -> Constraint:
         raise ValueError(
             f"{name} is neither a metric nor an argument that this file sets", _instead(name, parameter_names)
         )
+    if not math.isfinite(bound):
+        raise ValueError(f"{shown(text)}: too large for a number")
     return Constraint(
         text=text.strip(),
         name=name,
@@ -68,6 +71,13 @@ def violations(
     return found
 
 
+def metric_bounded_by(text: str) -> str | None:
+    """The metric that a constraint is on; None where it is on a parameter, or isn't sound."""
+    match = _PATTERN.fullmatch(text) if len(text) <= _LONGEST else None
+    return _quantities().get(match["name"], (None, 0.0))[0] if match is not None else None
+
+
+@cache
 def _quantities() -> dict[str, tuple[str, float]]:
     """Every name that a metric goes by: the metric, and what a bound is multiplied by to be in its unit."""
     named: dict[str, tuple[str, float]] = {}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vbench.records.redaction import clean_data
 from vbench.spec.measure_types import MeasureSpec, QualitySpec
 from vbench.spec.types import SweepSpec
 
@@ -19,8 +20,10 @@ _SINCE: tuple[tuple[str, Any], ...] = (
     ("mode", "offline"), ("replicas", 1), ("sampling", {}), ("load", {}), ("goodput", {}), ("lora_modules", {}),
     ("more_objectives", ()), ("quality", QualitySpec()),
 )  # fmt: skip
+_MAY_HOLD_SECRETS = ("environment", "engine_args", "baseline")
 _SEARCH_LEFT_OUT = (
     "trials", "timeout_s", "gpu_hours", "finalists", "final_rounds", "random_arm", "reuse_engine", "parallel_trials",
+    "machine_faults",
 )  # fmt: skip
 _MEASURE_SINCE = ("until", "max_passes", "settle", "reset_prefix_cache", "repeat_spoiled", "reference_every")
 _SEARCH_SINCE: tuple[tuple[str, Any], ...] = (("prune", None), ("prune_error_rate", 0.05), ("probe_prompts", 0))
@@ -40,6 +43,8 @@ def spec_digest(spec: SweepSpec) -> str:
         if fields[name] == default:
             del fields[name]
     plain = _plain(fields, f"{spec.source.parent}/")
+    for name in _MAY_HOLD_SECRETS:
+        plain[name] = clean_data(plain[name])  # a renewed token is no other sweep, and a digest could be guessed from
     for name in _MEASURE_SINCE:
         if plain["measure"][name] == getattr(MeasureSpec(), name):
             del plain["measure"][name]

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from vbench.spec.yaml_lines import plain_scalar
+from vbench.spec.scalars import plain_scalar
 
 
 class _Dumper(yaml.SafeDumper):

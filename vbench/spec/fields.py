@@ -13,6 +13,10 @@ from vbench.units import parse_duration_s
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_OWN_VARIABLES = ("VBENCH_RUN", "VBENCH_KEEPER")
+_LONGEST_VARIABLE = 100_000
+"""Linux starts no process with a variable of more than 128 KiB."""
+_MOST_VARIABLES = 500_000
 
 
 def wrong(reason: str, hint: str = "") -> PydanticCustomError:
@@ -55,19 +59,34 @@ def variable_value(value: object) -> str:
         return str(value)
     if not isinstance(value, str):
         raise wrong(f"expected text or a whole number, got {shown(value)}", "quote it to make it text")
+    if len(value.encode("utf-8", "surrogatepass")) > _LONGEST_VARIABLE:
+        raise wrong(f"longer than {_LONGEST_VARIABLE:,} bytes: no process could be started with it")
     return value
 
 
+def variable_problem(name: str) -> str | None:
+    """What is wrong with an environment variable's name."""
+    if not _VARIABLE.fullmatch(name):
+        return f"{shown(name)} is not the name of an environment variable"
+    return f"{name} is what vbench knows its own processes by" if name in _OWN_VARIABLES else None
+
+
 def _checked_variables(values: dict[str, str]) -> dict[str, str]:
-    odd = [name for name in values if not _VARIABLE.fullmatch(name)]
-    if odd:
-        raise wrong(f"{shown(odd[0])} is not the name of an environment variable")
+    for name in values:
+        problem = variable_problem(name)
+        if problem is not None:
+            raise wrong(problem)
+    if sum(len(name) + len(value.encode("utf-8", "surrogatepass")) for name, value in values.items()) > _MOST_VARIABLES:
+        raise wrong(f"more than {_MOST_VARIABLES:,} bytes in all: no process could be started with them")
     return values
 
 
 Name = Annotated[str, AfterValidator(_checked_name)]
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[int, Field(ge=1)]
+MAX_REPLICAS = 1024
+Count = Annotated[int, Field(ge=1, le=100_000)]
+"""Of what takes memory or processes as it grows: a slip of the keyboard mustn't take the machine."""
 NotNegative = Annotated[int, Field(ge=0)]
 Duration = Annotated[
     float,

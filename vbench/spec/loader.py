@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vbench.errors import Problem, SpecError, UsageError
+from vbench.records.redaction import learn_settings
 from vbench.spec.baseline import read_baseline
 from vbench.spec.calling import OWN_WORDS, SHAPE_PREFIX, load_problem, sampling_problem
 from vbench.spec.constraints import parse_constraint
@@ -18,16 +18,15 @@ from vbench.spec.digest import spec_digest
 from vbench.spec.model import SweepFile, json_schema
 from vbench.spec.model_folder import resolve_adapter, resolve_model
 from vbench.spec.overrides import apply_overrides
-from vbench.spec.parameters import ParameterReader, check_argument_name, domains, is_none
+from vbench.spec.parameters import ParameterReader, check_argument_name, check_paths, domains, is_none
 from vbench.spec.problems import Problems, add_pydantic_errors, shown
 from vbench.spec.prompt_reading import read_prompts_section
 from vbench.spec.quality_section import read_quality
-from vbench.spec.search_reading import Written, objectives_apart, read_objectives, read_search
-from vbench.spec.suggest import closest
+from vbench.spec.search_reading import Written, objectives_apart, read_deadlines, read_objectives, read_search
+from vbench.spec.sweep_text import read_sweep_text
 from vbench.spec.types import (
     Choice,
     Constraint,
-    Deadlines,
     Emulation,
     MeasureSpec,
     Parameter,
@@ -38,7 +37,6 @@ from vbench.spec.yaml_lines import read_yaml
 
 __all__ = ["json_schema", "load_spec", "parse_spec", "spec_digest"]
 
-MAX_FILE_BYTES = 1024**2
 # What faulty sections become while the rest of a file is checked; a file with a fault never becomes a spec.
 _STAND_INS: dict[str, Any] = {
     "model": "stand/in",
@@ -48,30 +46,16 @@ _STAND_INS: dict[str, Any] = {
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
     """Read and check a sweep file. Raises SpecError with every problem found, UsageError where the file isn't there."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such sweep file{_near_file(path)}") from None
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise SpecError(str(path), [Problem(message="larger than 1 MiB: this is not a sweep file")])
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        wrong = Problem(message="not UTF-8 text", line=line, hint="save the file as UTF-8")
-        raise SpecError(str(path), [wrong]) from error
-    return parse_spec(text, path, overrides)
+    return parse_spec(read_sweep_text(path), path, overrides)
 
 
 def parse_spec(text: str, source: Path, overrides: Sequence[str] = ()) -> SweepSpec:
     """Check a sweep file's text. Relative paths count from the folder of `source`. Raises SpecError."""
     document = read_yaml(text, str(source))
-    problems = Problems(document.lines)
+    problems = Problems(document.lines, source=str(source))
     problems.add_unread(document.problems)
     raw = apply_overrides(document.value, overrides, SweepFile.model_fields, problems)
+    learn_settings(raw)  # before anything is said of it
     raw, written = objectives_apart(raw)
     # A section whose every line is commented out reads as null, and is meant as absent.
     raw = {key: value for key, value in raw.items() if value is not None}
@@ -94,19 +78,6 @@ def _validate(raw: dict[str, Any], written: Written, problems: Problems) -> Swee
         return SweepFile.model_validate({**_STAND_INS, **sound})
 
 
-def _near_file(path: Path) -> str:
-    """`; did you mean sweeps/t4.yaml?`, or what sweep files there are."""
-    folders = dict.fromkeys([path.parent, path.parent / "sweeps", Path("sweeps")])
-    there = {}
-    for folder in folders:
-        for suffix in ("*.yaml", "*.yml"):
-            there.update({str(one): one.stem for one in sorted(folder.glob(suffix))})
-    near = closest(path.stem, there.values())
-    if near is not None:
-        return f"; did you mean {next(name for name, stem in there.items() if stem == near)}?"
-    return f"; there is {', '.join(list(there)[:5])}" if there else ""
-
-
 class _Reading:
     """One file on its way to a spec: its sections, where it lies, and what is wrong so far."""
 
@@ -126,6 +97,7 @@ class _Reading:
             is_grid=file.search.method == "grid",
         )  # fmt: skip
         parameters = reader.read(file.parameters, file.engine_args)
+        check_paths(parameters, self.problems)
         search = read_search(file, prompts, more_objectives, self.problems)
         return SweepSpec(
             name=file.name or re.sub(r"[^A-Za-z0-9._-]+", "-", self.source.stem).lstrip(".-") or "sweep",
@@ -159,7 +131,7 @@ class _Reading:
                 objectives=(objective, *more_objectives),
                 problems=self.problems,
             ),
-            deadlines=Deadlines(load_s=file.deadlines.load, pass_s=file.deadlines.pass_, close_s=file.deadlines.close),
+            deadlines=read_deadlines(file),
             worker_start=file.worker_start,
             baseline=self._baseline(parameters),
             source=self.source,

@@ -38,6 +38,8 @@ class Deadlines:
     load_s: float = 900.0
     pass_s: float = 600.0
     close_s: float = 60.0
+    release_s: float = 30.0
+    """For GPU memory to be given back: after a trial, and before the next is begun, which is `interrupted` then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

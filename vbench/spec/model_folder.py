@@ -8,6 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from vbench.spec.problems import shown
+from vbench.spec.sweep_text import read_plain
+
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?", re.ASCII)
 _MAX_CONFIG_BYTES = 16 * 1024**2
 
@@ -41,7 +44,7 @@ def _folder_or_id(text: str, folder: Path, content: str) -> str:
     if text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
         raise ValueError(f"no such folder: {places[0]}", f"give a folder with {content}, or a hub id like org/name")
     if not _HUB_ID.fullmatch(text) or len(text) > 200:
-        raise ValueError(f"{text!r} is neither a folder here nor a hub id", "a hub id reads org/name")
+        raise ValueError(f"{shown(text)} is neither a folder here nor a hub id", "a hub id reads org/name")
     return text
 
 
@@ -51,14 +54,12 @@ def read_model_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} is a file", "a model is a folder with config.json and its weights")
     path = folder / "config.json"
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_CONFIG_BYTES)
-        config = json.loads(content)
+        config = json.loads(read_plain(path, _MAX_CONFIG_BYTES))
     except FileNotFoundError:
         hint = "a model is a folder as the hub has it: config.json, tokenizer, weights"
         raise ValueError(f"{folder} has no config.json", hint) from None
     except OSError as error:
-        raise ValueError(f"{path} can't be read: {error.strerror}", "check its permissions") from error
+        raise ValueError(f"{path} can't be read: {error.strerror or error}", "check its permissions") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}", "fetch the model again") from error
     if not isinstance(config, dict):

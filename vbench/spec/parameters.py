@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.records.redaction import clean
+from vbench.records.secret_names import is_secret
 from vbench.spec.calling import SECTIONS, SHAPE_PREFIX, check_own_value, is_own_parameter
 from vbench.spec.problems import Problems, shown
 from vbench.spec.ranges import is_range, read_range
+from vbench.spec.scalars import plain_scalar
 from vbench.spec.types import Choice, Domain, Option, Parameter, Range, Scalar, is_nested_argument
-from vbench.spec.yaml_lines import plain_scalar
 
 NONE_LABEL = "none"
 _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -75,19 +77,21 @@ class ParameterReader:
             if name in engine_args:
                 self.problems.add(path, f"{name} is also in engine_args", "fixed or searched? Keep one of them")
             domain = self._domain(path, name, written)
-            if isinstance(domain, Range) and any(
-                self._is_wrong_own(path, name, end) for end in (domain.low, domain.high)
-            ):
-                continue
             if domain is not None:
                 parameters.append(Parameter(name=name, domain=domain))
         return tuple(parameters)
 
     def _domain(self, path: str, key: str, written: Any) -> Domain | None:
+        if is_secret(key):
+            hint = "put it under environment, which no record shows, or into your own environment"
+            self.problems.add(path, f"{key.rpartition('.')[2]} is a secret: it can't be searched", hint)
+            return None
         if isinstance(written, list):
             return self._choice(path, key, written)
         if is_range(written):
-            return read_range(path, written, self.problems, is_grid=self.is_grid)
+            made = read_range(path, written, self.problems, is_grid=self.is_grid)
+            ends = () if made is None else (made.low, made.high)
+            return None if any(self._is_wrong_own(path, key, end) for end in ends) else made
         if isinstance(written, dict):
             self.problems.add(path, "expected a list of options or {low: …, high: …}", "options begin with `- `")
         else:
@@ -105,7 +109,10 @@ class ParameterReader:
             option = self._option(at, key, item)
             if option is None:
                 continue
-            if option.label in options:
+            if clean(option.label) != option.label:
+                hint = "give it a plain label, and the secret to the environment"
+                self.problems.add(at, "the option has a secret in it, and every record would show it", hint)
+            elif option.label in options:
                 self.problems.add(at, f"option {option.label!r} is there twice", "give each a label of its own")
             else:
                 options[option.label] = option
@@ -215,6 +222,15 @@ def _labelled_value(label: str) -> Scalar:
         return plain_scalar(label)
     except ValueError:
         return label
+
+
+def check_paths(parameters: Sequence[Parameter], problems: Problems) -> None:
+    """Note settings whose labels make the same dotted name: `x.load` + `seed` is `x` + `load.seed` to records."""
+    seen: set[str] = set()
+    for path, _ in domains(parameters):
+        if path in seen:
+            problems.add(f"parameters.{path}", "two settings go by this name", "give one of the labels another name")
+        seen.add(path)
 
 
 def domains(parameters: Sequence[Parameter]) -> Iterator[tuple[str, Domain]]:

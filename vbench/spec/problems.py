@@ -17,6 +17,7 @@ from vbench.spec.suggest import did_you_mean
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+MAX_PROBLEMS = 100
 # Values of the plan that this version can't honour yet.
 _LATER_VALUES = {
     "engine": ("vllm-server", "transformers", "llama-cpp", "openai", "simulated", "sglang"),
@@ -40,6 +41,8 @@ class Problems:
     """What is wrong so far. `overridden` maps a dotted path to the `--set` key that put a value there."""
 
     lines: Mapping[str, int]
+    source: str = ""
+    """The file, as it is told."""
     overridden: dict[str, str] = field(default_factory=dict)
     found: list[Problem] = field(default_factory=list)
     _unread: set[str] = field(default_factory=set)
@@ -48,7 +51,8 @@ class Problems:
     def add(self, path: str, message: str, hint: str = "") -> None:
         """Note a problem at a dotted path; its line is that of the nearest key that the file has.
 
-        A value that couldn't even be read has been told already: what follows from it is noise.
+        A value that couldn't even be read has been told already: what follows from it is noise. Raises SpecError
+        where there are so many that nobody reads on: to look for what each was meant to be would take minutes.
         """
         if path in self._unread:
             return
@@ -60,6 +64,8 @@ class Problems:
         if problem not in self._told:
             self._told.add(problem)
             self.found.append(problem)
+        if len(self._told) >= MAX_PROBLEMS:
+            raise SpecError(self.source, self.found)
 
     def add_unread(self, problems: Iterable[Problem]) -> None:
         """Problems of reading, with lines of their own; call it before `add`, which they silence for their keys."""
@@ -125,7 +131,9 @@ def _translate(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     for bounds in (_LEAST, _MOST):
         if kind in bounds:
             name, words = bounds[kind]
-            return f"must be {words.format(f'{context[name]:g}')}, got {shown(value)}", ""
+            bound = context[name]
+            said = f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+            return f"must be {words.format(said)}, got {shown(value)}", ""
     hint = "quote it to make it text" if kind == "string_type" and isinstance(value, (bool, int, float)) else ""
     return f"expected {_EXPECTED[kind]}, got {shown(value)}" if kind in _EXPECTED else error["msg"], hint
 

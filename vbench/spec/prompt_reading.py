@@ -9,6 +9,7 @@ from vbench.spec.problems import Problems
 from vbench.spec.prompt_types import PromptFile, PromptSpec, SyntheticPrompts, VariedPrompts
 from vbench.spec.prompts_section import PromptsSection, SyntheticSection
 from vbench.spec.suggest import did_you_mean
+from vbench.spec.sweep_text import names_in
 
 _SUFFIXES = (".jsonl", ".json", ".txt")
 
@@ -39,13 +40,12 @@ def _file(section: PromptsSection, text: str, folder: Path, problems: Problems) 
 
 def _check_there(path: Path, problems: Problems) -> None:
     if os.path.isdir(path):
-        if not any(one.suffix.lower() == ".txt" for one in path.iterdir()):
+        if not any(name.lower().endswith(".txt") for name in names_in(path)):
             problems.add("prompts.file", f"{path} holds no .txt files and is not a file", "name a .jsonl file")
     elif os.path.exists(path) and not os.path.isfile(path):
         problems.add("prompts.file", f"{path} is not a file", "name a .jsonl file")
     elif not os.path.exists(path):
-        beside = sorted(path.parent.iterdir()) if os.path.isdir(path.parent) else []
-        there = [one.name for one in beside if one.suffix in _SUFFIXES]
+        there = [name for name in names_in(path.parent) if name.endswith(_SUFFIXES)]
         problems.add("prompts.file", f"no such file: {path}", did_you_mean(path.name, there))
 
 

@@ -14,6 +14,9 @@ from vbench.spec.prompt_types import PER_PROMPT, Lengths, Normal, PromptFormat, 
 from vbench.spec.suggest import did_you_mean
 
 MAX_SYNTHETIC_TOKENS = 50_000_000
+MAX_SYNTHETIC_PROMPTS = 1_000_000
+MAX_LENGTH = 50_000_000
+"""Tokens of one prompt or answer: more than any model's context."""
 _SHA256 = re.compile(r"[0-9a-f]{12,64}")
 _FORMS = "write 512, {mean: 512, stdev: 128}, {low: 256, high: 1024} or {values: [128, 1024]}"
 _KEYS = {"mean": ("stdev", "min", "max"), "low": ("high",), "values": ()}
@@ -62,6 +65,8 @@ def _whole(value: object, where: str = "") -> int:
         raise wrong(f"{where}expected a whole number, got {shown(value)}", "" if where else _FORMS)
     if value < 1:
         raise wrong(f"{where}must be 1 or more, got {value}")
+    if value > MAX_LENGTH:
+        raise wrong(f"{where}must be {MAX_LENGTH:,} or less, got {shown(value)}", "no model's context is so long")
     return value
 
 
@@ -116,13 +121,15 @@ Sha256 = Annotated[str, BeforeValidator(_digest), WithJsonSchema({"type": "strin
 class SyntheticSection(_Section):
     """Random token ids, the same on every machine."""
 
-    count: Positive = Field(description="Number of prompts.", examples=[64])
+    count: Positive = Field(le=MAX_SYNTHETIC_PROMPTS, description="Number of prompts.", examples=[64])
     input_tokens: Length = Field(description="Tokens of each prompt, or how they are distributed.", examples=[512])
     shared_prefix_tokens: NotNegative = Field(default=0, description="How many first tokens all prompts share.")
     shared_prefix_share: float | None = Field(
         default=None, ge=0, le=1, description="Instead: which share of each prompt its prefix is.", examples=[0.5]
     )
-    num_prefixes: Positive = Field(default=1, description="How many different prefixes there are, taken in turn.")
+    num_prefixes: Positive = Field(
+        default=1, le=MAX_SYNTHETIC_PROMPTS, description="How many different prefixes there are, taken in turn."
+    )
     seed: NotNegative = Field(default=0, description="Another seed, another prompt set.")
 
     @model_validator(mode="after")
@@ -173,7 +180,9 @@ class PromptsSection(_Section):
         examples=[128],
     )
     until_stop: bool = Field(default=False, description="Generate until the model stops, up to max_tokens.")
-    max_tokens: Positive | None = Field(default=None, description="With until_stop: the most tokens a prompt may take.")
+    max_tokens: Positive | None = Field(
+        default=None, le=MAX_LENGTH, description="With until_stop: the most tokens a prompt may take."
+    )
 
     @model_validator(mode="after")
     def _is_one_of_each(self) -> PromptsSection:

@@ -11,11 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vbench.errors import SpecError
 from vbench.quality.texts import read_texts
-from vbench.spec.constraints import parse_constraint
+from vbench.spec.constraints import metric_bounded_by, parse_constraint
 from vbench.spec.fields import NotNegative, Positive, Share, Text, wrong
 from vbench.spec.measure_types import QualitySpec
 from vbench.spec.problems import Problems, shown
 from vbench.spec.suggest import did_you_mean
+from vbench.spec.sweep_text import names_in
 from vbench.spec.types import Constraint, Objective, SweepSpec
 
 QUALITY_METRICS = ("nll_per_token", "nll_increase", "greedy_agreement")
@@ -112,11 +113,8 @@ def _metrics_used(constraints: Sequence[str], objectives: Iterable[Objective]) -
     """Metrics of quality that the file's constraints and objectives name, by the place."""
     used: dict[str, str] = {}
     for index, text in enumerate(constraints):
-        try:
-            name = parse_constraint(text, ()).quantity
-        except ValueError:
-            continue  # another check says what is wrong with it, or it is on a parameter
-        if name in QUALITY_METRICS:
+        name = metric_bounded_by(text)
+        if name is not None and name in QUALITY_METRICS:
             used[f"constraints.{index}"] = name
     of_objectives = [one.metric for one in objectives if one.metric in QUALITY_METRICS]
     return {**used, "objective": of_objectives[0]} if of_objectives else used
@@ -124,9 +122,8 @@ def _metrics_used(constraints: Sequence[str], objectives: Iterable[Objective]) -
 
 def _texts(text: str, folder: Path, problems: Problems) -> Path:
     path = Path(os.path.abspath(folder / os.path.expanduser(text)))
-    if not path.is_file():
-        beside = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
-        near = did_you_mean(path.name, [one.name for one in beside if one.suffix in _SUFFIXES])
+    if not os.path.isfile(path):
+        near = did_you_mean(path.name, [name for name in names_in(path.parent) if name.endswith(_SUFFIXES)])
         problems.add("quality.texts", f"no such file: {path}", near or "leave it out for vbench's own texts")
         return path
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from vbench.spec.problems import Problems, shown
@@ -44,6 +45,8 @@ def _checked(path: str, domain: Range, problems: Problems, *, is_grid: bool) -> 
         problem = f"step must be above 0, got {step}"
     elif step is not None and step > high - low:
         problem = f"step ({step}) is wider than the range ({low} to {high})"
+    elif not math.isfinite(high - low):
+        problem = f"from {low} to {high} is wider than a number can say"
     elif domain.log and low <= 0:
         problem = f"log needs low above 0, got {low}"
     elif domain.log and step is not None:

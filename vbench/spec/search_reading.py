@@ -1,4 +1,4 @@
-"""The `search` and `objective` sections of a sweep file, where they need more than themselves to be checked."""
+"""The `search`, `objective` and `deadlines` sections of a sweep file, where they need more than to be checked alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vbench.spec.model import SweepFile
 from vbench.spec.problems import Problems
 from vbench.spec.prompt_types import PromptSpec
 from vbench.spec.search_section import ObjectiveSection
-from vbench.spec.types import Objective, SearchSpec
+from vbench.spec.types import Deadlines, Objective, SearchSpec
 
 THROUGHPUTS = ("output_throughput_tok_s", "total_token_throughput_tok_s", "request_throughput_req_s")
 """Metrics that grow as a trial takes less time: what a trial can be stopped early by."""
@@ -84,6 +84,12 @@ def read_search(file: SweepFile, prompts: PromptSpec, others: tuple[Objective, .
         message = f"must be less than the prompts, of which there are at most {known}, got {section.probe_prompts}"
         problems.add("search.probe_prompts", message, _probe_hint(known))
     return SearchSpec(timeout_s=section.timeout, **values)
+
+
+def read_deadlines(file: SweepFile) -> Deadlines:
+    """How long a step of a trial may take."""
+    one = file.deadlines
+    return Deadlines(load_s=one.load, pass_s=one.pass_, close_s=one.close, release_s=one.release)
 
 
 def _probe_hint(known: int) -> str:

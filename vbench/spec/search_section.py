@@ -5,7 +5,7 @@ What needs more than the section itself is checked in `search_reading`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -39,6 +39,7 @@ class SearchSection(_Section):
     gpu_hours: float | None = Field(
         default=None,
         gt=0,
+        le=1_000_000,
         allow_inf_nan=False,
         description="Start no further trial that would pass so many GPU-hours, all sessions together.",
         examples=[8],
@@ -77,6 +78,10 @@ class SearchSection(_Section):
     )
     parallel_trials: Positive = Field(
         default=1, description="So many one-GPU trials side by side, where they don't disturb each other.", examples=[2]
+    )
+    machine_faults: Literal["stop", "go_on"] = Field(
+        default=SearchSpec().machine_faults,
+        description="After a trial that the machine spoilt, not its settings: stop, or go on (three in a row stop it).",
     )
 
 

@@ -55,48 +55,50 @@ def _resolve(path: str, key: str, domain: Domain, choose: Choose, chosen: dict[s
 
 def enumerate_points(parameters: Sequence[Parameter]) -> Iterator[Point]:
     """Every point of a finite space, the last parameter turning fastest. Raises ValueError at a continuous range."""
-    odometer: list[tuple[str, list[Scalar], int]] = []
+    # What was chosen of each that applies: its values' number, and the place of the one whose turn it is.
+    odometer: list[tuple[int, int]] = []
     while True:
         position = 0
 
         def choose(name: str, domain: Domain) -> Scalar:
             nonlocal position
             if position == len(odometer):
-                odometer.append((name, _values(name, domain), 0))
-            _, values, index = odometer[position]
+                odometer.append((_num_values(name, domain), 0))
+            _, index = odometer[position]
             position += 1
-            return values[index]
+            return domain.options[index].label if isinstance(domain, Choice) else domain.value(index)
 
         yield walk(parameters, choose)
-        while odometer and odometer[-1][2] == len(odometer[-1][1]) - 1:
+        while odometer and odometer[-1][1] == odometer[-1][0] - 1:
             odometer.pop()
         if not odometer:
             return
-        name, values, index = odometer[-1]
-        odometer[-1] = (name, values, index + 1)
+        count, index = odometer[-1]
+        odometer[-1] = (count, index + 1)
 
 
-def _values(name: str, domain: Domain) -> list[Scalar]:
-    if isinstance(domain, Choice):
-        return [option.label for option in domain.options]
-    values = domain.values()
-    if values is None:
+def _num_values(name: str, domain: Domain) -> int:
+    count = len(domain.options) if isinstance(domain, Choice) else domain.num_values
+    if count is None:
         raise ValueError(f"{name} is a continuous range: a grid needs a step")
-    return list(values)
+    return count
 
 
 def count_points(parameters: Sequence[Parameter], *, limit: int = 1_000_000) -> int | None:
     """How many points the space has; None when infinite or above `limit`."""
-    counts = [_count(parameter.domain) for parameter in parameters]
-    count = math.prod(one for one in counts if one is not None)
-    return None if None in counts or count > limit else count
+    total = 1
+    for parameter in parameters:
+        count = _count(parameter.domain)
+        if count is None or total * count > limit:
+            return None
+        total *= count
+    return total
 
 
 def _count(domain: Domain) -> int | None:
     """Values of a domain, each option's own settings multiplied out; None when infinite."""
     if isinstance(domain, Range):
-        values = domain.values()
-        return None if values is None else len(values)
+        return domain.num_values
     total = 0
     for option in domain.options:
         inner = [_count(one) for one in option.settings.values() if isinstance(one, (Choice, Range))]

@@ -28,10 +28,13 @@ def stored_parameters(text: str, overrides: Sequence[str] = ()) -> tuple[Paramet
         document = read_yaml(readable(text), "sweep.yaml")
     except SpecError:
         return ()
-    problems = Problems(document.lines)
+    problems = Problems(document.lines, source="sweep.yaml")
     raw = apply_overrides(document.value, overrides, SweepFile.model_fields, problems)
     parameters, fixed = raw.get("parameters"), raw.get("engine_args")
     reader = ParameterReader(
         problems=problems, resolve_model=lambda _, model: model, resolve_python=lambda python: python, is_grid=False
     )
-    return reader.read(parameters if isinstance(parameters, dict) else {}, fixed if isinstance(fixed, dict) else {})
+    try:
+        return reader.read(parameters if isinstance(parameters, dict) else {}, fixed if isinstance(fixed, dict) else {})
+    except SpecError:  # hardly anything of it can be read
+        return ()

@@ -7,97 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from vbench.spec.domain_types import Choice as Choice  # noqa: PLC0414 -- re-exported
+from vbench.spec.domain_types import Domain as Domain  # noqa: PLC0414 -- re-exported
+from vbench.spec.domain_types import Option as Option  # noqa: PLC0414 -- re-exported
+from vbench.spec.domain_types import Parameter as Parameter  # noqa: PLC0414 -- re-exported
+from vbench.spec.domain_types import Range as Range  # noqa: PLC0414 -- re-exported
+from vbench.spec.domain_types import Scalar as Scalar  # noqa: PLC0414 -- re-exported
 from vbench.spec.measure_types import Deadlines as Deadlines  # noqa: PLC0414 -- re-exported
 from vbench.spec.measure_types import MeasureSpec as MeasureSpec  # noqa: PLC0414 -- re-exported
 from vbench.spec.measure_types import QualitySpec as QualitySpec  # noqa: PLC0414 -- re-exported
 from vbench.spec.prompt_types import PromptSpec as PromptSpec  # noqa: PLC0414 -- re-exported
 from vbench.spec.prompt_types import SyntheticPrompts as SyntheticPrompts  # noqa: PLC0414 -- re-exported
 
-Scalar = str | int | float | bool | None
 ENGINES = ("vllm", "fake")
 SearchMethod = Literal["auto", "surrogate", "grid", "random", "qmc", "tpe", "gp", "cmaes", "nsga2", "nsga3", "botorch"]
 SEARCH_METHODS: tuple[SearchMethod, ...] = get_args(SearchMethod)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
-    """Numbers from `low` to `high`, both included. `step` None means continuous (floats) or every integer (ints)."""
-
-    low: int | float
-    high: int | float
-    step: int | float | None = None
-    log: bool = False
-
-    @property
-    def is_int(self) -> bool:
-        """Whether every value is an integer: low, high and step all are."""
-        return all(isinstance(part, int) for part in (self.low, self.high, self.step or 1))
-
-    def values(self) -> list[int | float] | None:
-        """Every value, in order; None when there are infinitely many (a float range without a step)."""
-        if self.step is None and not self.is_int:
-            return None
-        step = self.step or 1
-        count = int((self.high - self.low) / step + 1e-9) + 1
-        return [round(self.low + i * step, 12) for i in range(count)]
-
-    def contains(self, value: object) -> bool:
-        """Whether `value` is one of the range's numbers."""
-        if isinstance(value, bool) or not isinstance(value, int if self.is_int else (int, float)):
-            return False
-        if not self.low <= value <= self.high:
-            return False
-        steps = 0.0 if self.step is None else (value - self.low) / self.step
-        return abs(steps - round(steps)) < 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """One choice. `label` names it in records; `value` is what the engine gets (None: the argument is left out);
-    `settings` come along with it: sibling arguments, or, for a nested parameter, the argument's own keys."""
-
-    label: str
-    value: Scalar
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Each a plain value, or a Domain that is searched only under this option."""
-
-    @property
-    def recorded(self) -> Scalar:
-        """How records name it: by its value where that says it all (16, true), by its label otherwise. A text's label
-        is that text, and stays what it is where the value is a path that was made of it."""
-        return self.label if self.value is None or self.settings or isinstance(self.value, str) else self.value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One of several options; labels are unique."""
-
-    options: tuple[Option, ...]
-
-    def option(self, label: str) -> Option:
-        """The option of that label; raises KeyError."""
-        for option in self.options:
-            if option.label == label:
-                return option
-        raise KeyError(label)
-
-    def label_of(self, recorded: Scalar) -> str:
-        """The label behind what a record holds (`Option.recorded`), or a label itself; raises KeyError."""
-        for option in self.options:
-            if recorded == option.label or (type(recorded) is type(option.value) and recorded == option.value):
-                return option.label
-        raise KeyError(str(recorded))
-
-
-Domain = Choice | Range
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """Something the search may set: an engine argument under the engine's own name, or `model`."""
-
-    name: str
-    domain: Domain
 
 
 def is_nested_argument(name: str) -> bool:
@@ -113,8 +37,7 @@ def is_nested_argument(name: str) -> bool:
 class SearchSpec:
     """How configurations are chosen, what a trial may be spared, and when to stop.
 
-    `prune` and `finalists` None: on (3) for method auto, off for a method that was named, which is then that method and
-    nothing else.
+    `prune` and `finalists` None: on (3) for method auto, off for a method that was named.
     """
 
     method: SearchMethod = "auto"
@@ -139,6 +62,8 @@ class SearchSpec:
     """Whether trials that differ only in what is asked of a running engine share one."""
     parallel_trials: int = 1
     """One-GPU trials side by side at most, each on a GPU of its own."""
+    machine_faults: Literal["stop", "go_on"] = "stop"
+    """What follows a trial that the machine spoilt (`interrupted`)."""
 
     @property
     def is_pruning(self) -> bool:

@@ -7,7 +7,6 @@ Says nothing about what a file means.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +14,14 @@ from typing import Any
 import yaml
 
 from vbench.errors import Problem, SpecError
+from vbench.spec.scalars import is_clean, plain_scalar
 
-MAX_NODES = 100_000
+MAX_NODES = 20_000
 MAX_DEPTH = 40
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)", re.ASCII)
-_OTHER_BASE = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+")
-_LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+", re.ASCII)
-_FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
-_NOT_FINITE = re.compile(r"[-+]?\.?(inf|infinity|nan)", re.IGNORECASE)
-_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+MAX_KEY = 500
+MAX_CHARACTERS = 8 * 1024**2
+"""Of all values, and of their dotted paths, with aliases unfolded: a file is copied and written into every record."""
+_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]")
 # What PyYAML says, by its beginning, in words for someone who has never seen a parser.
 _IN_PLAIN_WORDS = (
     ("mapping values are not allowed", "a colon is out of place", "quote text that holds ': '; one key a line"),
@@ -32,6 +29,9 @@ _IN_PLAIN_WORDS = (
     ("could not find expected ':'", "a key without its colon", "write key: value"),
     ("found unexpected end of stream", "a quote or bracket is never closed", ""),
     ("but found another document", "a second document begins here", "one sweep a file: remove the `---`"),
+    ("expected ',' or", "a comma or a closing bracket is missing", ""),
+    ("expected the node content", "a value is missing, or out of place", ""),
+    ("expected '<document start>'", "something stands behind the end of the file's keys and values", ""),
     ("found character", "a character that can't start a value", "quote the text"),
 )
 
@@ -63,6 +63,7 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._num_nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -71,6 +72,9 @@ class _Loader(yaml.SafeLoader):
             raise _Refused(f"tags such as {event.tag!r} are not allowed", line, "quote a value to make it text")
         if self._depth >= MAX_DEPTH:
             raise _Refused(f"nested more than {MAX_DEPTH} levels deep", line)
+        self._num_nodes += 1
+        if self._num_nodes > MAX_NODES:
+            raise _Refused(f"more than {MAX_NODES:,} keys and values: this is not a sweep file", line)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -80,6 +84,7 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(text: str, source: str) -> YamlDocument:
     """Read a file's text. Raises SpecError where it can't be read at all."""
     try:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")  # whatever ends a line in an editor counts as one
         _check_characters(text)
         root = _compose(text)
         if root is None:
@@ -93,10 +98,18 @@ def read_yaml(text: str, source: str) -> YamlDocument:
     return YamlDocument(value=value, lines=builder.lines, problems=tuple(builder.problems))
 
 
+def nodes_of(text: str) -> yaml.Node | None:
+    """What a text is made of, each node with its place; None where it can't be read."""
+    try:
+        return _compose(text)
+    except (_Refused, RecursionError):
+        return None
+
+
 def parse_value(text: str) -> Any:
     """A value from a command line: a plain scalar, or quoted text, `[a, b]` or `{a: b}`. Raises ValueError."""
     if not text.strip().startswith(("[", "{", '"', "'")):
-        if not _is_clean(text):
+        if not is_clean(text):
             raise ValueError("a character that isn't text")
         return plain_scalar(text.strip())
     try:
@@ -111,40 +124,17 @@ def parse_value(text: str) -> Any:
     return value
 
 
-def plain_scalar(text: str) -> str | int | float | bool | None:
-    """The value of an unquoted scalar. Raises ValueError for numbers that aren't finite or start with 0."""
-    if text in _NULLS:
-        return None
-    if text in _BOOLS:
-        return _BOOLS[text]
-    if _NOT_FINITE.fullmatch(text):
-        raise ValueError(f"{text} is not a finite number (quote it to mean the text)")
-    if _LEADING_ZERO.fullmatch(text):
-        raise ValueError(f"{text} starts with 0: octal, or a mistake? Write {text.lstrip('+-0_') or 0}, or quote it")
-    if _INT.fullmatch(text) or _OTHER_BASE.fullmatch(text):
-        return _whole(text)
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        if not math.isfinite(number):
-            raise ValueError(f"{text} is too large for a number")
-        return number
-    return text
-
-
-def _whole(text: str) -> int:
-    # Longer ones than 64 bits are no engine's argument, and int() refuses texts of more than 4,300 digits.
-    number = int(text, 0) if len(text) <= 70 else None
-    if number is None or abs(number) >= 2**63:
-        raise ValueError(f"{text[:20]}… is too large for a whole number")
-    return number
-
-
 def _check_characters(text: str) -> None:
     for number, line in enumerate(text.split("\n"), start=1):
         if "\0" in line:
             raise _Refused("a NUL byte: this is not a text file", number)
         if "\t" in line[: len(line) - len(line.lstrip())]:
             raise _Refused("a tab in the indentation", number, "YAML wants spaces")
+        if hidden := _HIDDEN_BREAK.search(line):
+            # PyYAML begins a line here and editors don't: every line number after it would be wrong.
+            code = f"{ord(hidden[0]):04X}"
+            said = f"a line break that editors don't show (U+{code})"
+            raise _Refused(said, number, f'remove it, or write "\\u{code}"')
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -175,22 +165,19 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _is_clean(text: str) -> bool:
-    """No NUL, no half of a surrogate pair: neither survives a JSON record or an environment."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
 class _Builder:
-    """Turns nodes into values. Aliases are expanded, so nodes are counted as they are built."""
+    """Turns nodes into values. Aliases are expanded, so nodes and their text are counted as they are built."""
 
     def __init__(self) -> None:
         self.lines: dict[str, int] = {}
         self.problems: list[Problem] = []
         self._num_nodes = 0
+        self._num_characters = 0
 
     def build(self, node: yaml.Node, path: str, depth: int) -> Any:
         self._num_nodes += 1
-        if self._num_nodes > MAX_NODES or depth > MAX_DEPTH:
+        self._num_characters += len(path) + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        if self._num_nodes > MAX_NODES or depth > MAX_DEPTH or self._num_characters > MAX_CHARACTERS:
             raise _Refused("aliases that unfold into more than a file can hold", _line(node), "write it out instead")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
@@ -228,6 +215,8 @@ class _Builder:
             problem = "merge keys (<<) are not supported"
         elif not node.value or not node.value.isprintable():
             problem = "a key without a name" if not node.value else "a key with unprintable characters"
+        elif len(node.value) > MAX_KEY:
+            problem = f"a key of {len(node.value):,} characters; the most is {MAX_KEY}"
         if problem:
             self.problems.append(Problem(message=problem, key=path, line=_line(node)))
             return None
@@ -236,7 +225,7 @@ class _Builder:
     def _scalar(self, node: yaml.Node, path: str) -> Any:
         text = str(node.value)
         try:
-            if not _is_clean(text):
+            if not is_clean(text):
                 raise ValueError("holds a NUL or half a character")
             return text if getattr(node, "style", None) is not None else plain_scalar(text)
         except ValueError as error:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from vbench.analysis import ranking
 from vbench.analysis.remeasure import REPEATS
+from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.sweep.budget import Budget
 from vbench.sweep.check_phase import CheckPhase
@@ -159,7 +160,8 @@ class Agenda:
     def _make_arm(self, records: Sequence[TrialRecord]) -> RandomArm:
         costs: dict[bytes, Cost] = {}
         for record in records:
-            point = None if record.origin in REPEATS else self.maker.point_of(record)
+            is_left_out = record.origin in REPEATS or record.outcome is Outcome.INTERRUPTED
+            point = None if is_left_out else self.maker.point_of(record)
             if point is not None:
                 costs[key_of(point.settings)] = Cost(record.trial, record.duration_s, record.origin == "random")
         return RandomArm(self.spec, costs, self.maker.keeps_constraints)

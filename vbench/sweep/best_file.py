@@ -18,7 +18,6 @@ from vbench.analysis.statistics import interval_of
 from vbench.errors import StoreError
 from vbench.metrics import value_of
 from vbench.records.record import TrialRecord
-from vbench.records.redaction import HIDDEN
 from vbench.records.runs import RunFolder, read_json, write_bytes_atomic
 from vbench.spec.config import displayed_path
 from vbench.spec.quality_section import quality_bounds
@@ -99,6 +98,7 @@ def _head(run: RunFolder, spec: SweepSpec, best: TrialRecord | None, status: str
 
 
 def _body(run: RunFolder, spec: SweepSpec, best: TrialRecord, baseline: TrialRecord | None) -> Iterator[str]:
+    from vbench.report.recipe_parts import hidden_names
     from vbench.report.recipes import as_serve
     from vbench.report.recipes_python import as_python
     from vbench.report.text import escape_markdown, fence_markdown, show_value
@@ -118,7 +118,7 @@ def _body(run: RunFolder, spec: SweepSpec, best: TrialRecord, baseline: TrialRec
     yield from ("## In Python", "", fence_markdown(as_python(best.config, origin), "python"), "")
     if best.warnings:
         yield from ("## Mind", "", *(f"- {escape_markdown(warning)}" for warning in best.warnings), "")
-    hidden = [name for name, value in (best.config.get("environment") or {}).items() if value == HIDDEN]
+    hidden = hidden_names(best.config)
     if hidden:
         yield from (f"Set beside it, and not shown: {escape_markdown(', '.join(hidden))}.", "")
 

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vbench.analysis.foreign_code import foreign_code_note
 from vbench.errors import StoreError
 from vbench.execution.machine import machine_facts, vbench_version
 from vbench.execution.trial_record import recorded_config
 from vbench.prompts.prompt_set import write_jsonl
 from vbench.records import runs
-from vbench.records.redaction import text_without_secrets
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
 from vbench.spec.config import effective_config
+from vbench.spec.redacted_text import text_without_secrets
 from vbench.sweep.comparing import SIDES, Side
 from vbench.sweep.comparing_match import Match
 from vbench.sweep.comparing_session import ComparisonResult, ComparisonSession, Until, Watcher
@@ -41,7 +42,7 @@ def run_comparison(
         run = _create(match, results_root)
     with run.lock(), RecordStore(run.trials_jsonl) as store:
         read = store.read()
-        notes = [*match.notes, *match.prepared.target.notes, *store.repairs, *read.messages()]
+        notes = [*_foreign_code(match), *match.notes, *match.prepared.target.notes, *store.repairs, *read.messages()]
         session = ComparisonSession(match, run, store, read.records, watcher, until, notes)
         return session.run_all(is_planned=is_planned)
 
@@ -57,6 +58,11 @@ def _unfinished(match: Match, results_root: Path) -> RunFolder | None:
         if facts.get("kind") == runs.COMPARISON and facts.get("digest") == match.digest:
             return run if facts.get("status") != "finished" else None
     return None
+
+
+def _foreign_code(match: Match) -> list[str]:
+    note = foreign_code_note(effective_config(match.prepared.spec, match.points[side].settings) for side in SIDES)
+    return [] if note is None else [note]
 
 
 def _name(match: Match) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from vbench.analysis.paired import FEWEST_PAIRS, Ratio, ratio_of_pairs
-from vbench.errors import StoreError
+from vbench.errors import MachineError, StoreError
 from vbench.execution import leftovers
 from vbench.hardware.gpu_trial import Reserved
 from vbench.metrics import value_of
@@ -23,9 +23,10 @@ from vbench.spec.config import effective_config
 from vbench.sweep.comparing import DEFAULT_DETECT, DEFAULT_MOST, SIDES, Pair, Side, Turns, values_of_records
 from vbench.sweep.comparing_match import Match
 from vbench.sweep.executors import make_executor
-from vbench.sweep.jobs import Executor, Job, write_pending
+from vbench.sweep.jobs import Executor, Job, remove_pending, write_pending
 from vbench.sweep.ledger import gpus_of
 from vbench.sweep.planning import SweepPlanner, estimate_of, refused_record
+from vbench.sweep.spoilt import said_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ class ComparisonSession:
         pairs = values_of_records(records, match.metric)
         self.turns = Turns(pairs, detect=until.detect, fewest=until.fewest, most=until.most)
         self._records = records
-        self._next_number = max((one.trial for one in records), default=-1) + 1
+        self._next_number = max((*(one.trial for one in records), *store.beyond), default=-1) + 1
         self._durations = [one.duration_s for one in records if one.duration_s is not None]
         self._failed: TrialRecord | None = None
 
@@ -141,12 +142,13 @@ class ComparisonSession:
                     is_ready = True
                 if not self._measure(executor, job, turn):
                     return "failed"
-        self.run.pending_json.unlink(missing_ok=True)
+        remove_pending(self.run)
         return "finished"
 
     def _measure(self, executor: Executor, job: Job, turn: tuple[Side, int]) -> bool:
         """One turn, to its record on the disk; whether it gave a value."""
         side, pair = turn
+        self.store.make_room()
         write_pending(self.run, [job])
         self.watcher.trial_begins(job.number, self._progress(turn))
         executor.start(job)
@@ -163,6 +165,8 @@ class ComparisonSession:
         else:
             self.turns.add(value)
         self.watcher.trial_ended(record, self._progress(turn))
+        if record.outcome is Outcome.INTERRUPTED:
+            raise MachineError(said_of(record))
         return self._failed is None
 
     def _job(self, side: Side) -> Job:
@@ -226,7 +230,7 @@ class ComparisonSession:
 
     @property
     def _uid(self) -> str:
-        return str(self.facts["run_uid"])
+        return runs.uid_of(self.facts)
 
     def _clean_up_after_earlier(self) -> None:
         """End what a killed session left running; we hold the run's lock, so nobody else's trial carries its mark."""

@@ -21,6 +21,7 @@ from vbench.records.runs import RunFolder, is_comparison, read_json
 from vbench.spec.config import baseline_point, displayed_path, effective_config
 from vbench.spec.loader import load_spec, parse_spec
 from vbench.spec.prompt_types import PER_PROMPT
+from vbench.spec.redacted_text import stored_override
 from vbench.spec.space import Point, point_of
 from vbench.spec.stored import readable
 from vbench.spec.types import SweepSpec
@@ -51,8 +52,8 @@ def contender_of_file(file: Path, overrides: Sequence[str], own: Sequence[str]) 
     Raises SpecError, UsageError.
     """
     spec = single_trial(load_spec(file, [*overrides, *own]))
-    title = " ".join(map(_without_secrets, own)) or spec.name.removesuffix("-run")
-    shown = [_without_secrets(one) for one in (*overrides, *own)]
+    title = " ".join(map(stored_override, own)) or spec.name.removesuffix("-run")
+    shown = [stored_override(one) for one in (*overrides, *own)]
     facts = {"file": displayed_path(str(spec.source)), "set": shown}
     return Contender(title=title, spec=spec, config=effective_config(spec, {}), facts=facts)
 
@@ -80,6 +81,7 @@ def contender_of_run(run: RunFolder, record: TrialRecord) -> Contender:
         spec = _with_environment(spec, record, hidden, title)
         found = _found(spec, record)
         if found is not None:
+            _refuse_hidden(found[1], title)
             return Contender(
                 title=title, spec=found[0], config=found[1], is_proven=record.outcome is Outcome.COMPLETED,
                 engine_version=record.engine.version, facts={"run": f"{run.sweep}/{run.run_id}", "trial": record.trial},
@@ -90,12 +92,6 @@ def contender_of_run(run: RunFolder, record: TrialRecord) -> Contender:
         "Compare in the folder where the sweep was run, or name the file: `vbench compare FILE --a KEY=VALUE --b "
         "KEY=VALUE`"
     )
-
-
-def _without_secrets(override: str) -> str:
-    """As runs keep it (`sweep.start`): a variable's value, which may be a secret, isn't shown."""
-    key, equals, _ = override.partition("=")
-    return f"{key}{equals}{HIDDEN}" if "environment" in key.strip().split(".")[:2] else override
 
 
 def _sweep_text(run: RunFolder) -> str:
@@ -174,6 +170,16 @@ def _found(spec: SweepSpec, record: TrialRecord) -> tuple[SweepSpec, dict[str, A
         if is_alike(_comparable(recorded_config(config)), _comparable(record.config)):
             return one, config
     return None
+
+
+def _refuse_hidden(config: Mapping[str, Any], title: str) -> None:
+    """Raises UsageError for an engine argument that runs don't keep: `***` is no token."""
+    hidden = [name for name, value in config.items() if HIDDEN in json.dumps(value, default=str)]
+    if hidden:
+        raise UsageError(
+            f"{title}: {', '.join(hidden)} holds a secret, which runs don't keep: name the sweep file instead, or "
+            "leave the secret to the environment (HF_TOKEN), which every trial inherits"
+        )
 
 
 def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:

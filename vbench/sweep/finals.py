@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from vbench.analysis import ranking
 from vbench.analysis.remeasure import REPEATS
 from vbench.analysis.statistics import interval_of
+from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.spec.types import Objective, SearchSpec, SweepSpec
 from vbench.sweep.quality_guard import QualityGuard
@@ -23,7 +24,9 @@ class Finals:
     def __init__(self, search: SearchSpec, objective: Objective, records: Sequence[TrialRecord]) -> None:
         self.rounds = search.final_rounds
         self.finalists = finalists(records, objective, search.num_finalists)
-        self._given = Counter(one.repeat_of for one in records if one.origin == "final")
+        self._given = Counter(
+            one.repeat_of for one in records if one.origin == "final" and one.outcome is not Outcome.INTERRUPTED
+        )
 
     @property
     def num_planned(self) -> int:

@@ -5,12 +5,13 @@ that a run of many thousand trials needs no more memory than one of a few.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vbench.analysis import ranking
 from vbench.analysis.drift import References
 from vbench.analysis.remeasure import REPEATS
+from vbench.outcome import Outcome
 from vbench.progress import Standing
 from vbench.records.record import TrialRecord
 from vbench.search.base import settings_key
@@ -37,6 +38,7 @@ class History:
         self.references = References()
         """The reference configuration, and what it was measured to be."""
         self._objective = objective
+        self._reserved: set[int] = set()
         self._tried: set[bytes] = set()
         self._starts_s, self._num_starts = 0.0, 0
         self._baseline: TrialRecord | None = None
@@ -56,9 +58,7 @@ class History:
 
     def add(self, record: TrialRecord) -> None:
         """Count a record and see whether it leads."""
-        self.missing.update(range(self.next_number, record.trial))
-        self.missing.discard(record.trial)
-        self.next_number = max(self.next_number, record.trial + 1)
+        self._number(record.trial)
         standing = self.standing
         standing.num_records += 1
         standing.outcomes[record.outcome] += 1
@@ -81,6 +81,18 @@ class History:
             late = [self._late] if self._late is not None and self._late.trial not in self._finalists else []
             counted = [*self._finalists.values(), *late, *self._finals]
             self.best = ranking.best(counted, self._objective)
+
+    def reserve(self, numbers: Iterable[int]) -> None:
+        """Trials whose records can't be read here, as a newer vbench wrote them: their numbers aren't given again."""
+        for number in numbers:
+            self._reserved.add(number)
+            self._number(number)
+
+    def _number(self, trial: int) -> None:
+        """A trial has its record."""
+        self.missing.update(set(range(self.next_number, trial)) - self._reserved)
+        self.missing.discard(trial)
+        self.next_number = max(self.next_number, trial + 1)
 
     def set_finalists(self, finalists: Sequence[TrialRecord]) -> None:
         """Remember whole the trials that are measured again."""
@@ -108,6 +120,11 @@ class History:
         return None if self._baseline is None else self._baseline.trial
 
     @property
+    def wants_baseline(self) -> bool:
+        """Whether it is to be measured once more, as the machine spoilt its trial."""
+        return self._baseline is not None and self._baseline.outcome is Outcome.INTERRUPTED
+
+    @property
     def baseline(self) -> TrialRecord | None:
         """The baseline's record, with the passes of its finals where it has some."""
         if self._baseline is None or not self._finals:
@@ -125,7 +142,7 @@ class History:
         standing = self.standing
         standing.trials_s += seconds
         standing.num_timed += 1
-        standing.done += record.origin in _COUNTED
+        standing.done += record.origin in _COUNTED and record.outcome is not Outcome.INTERRUPTED
         standing.search_s += seconds if record.origin == "search" else 0.0
         self.num_refused_in_row = 0
         if record.outcome.is_measured and record.environment.get("worker_start") != "reused":

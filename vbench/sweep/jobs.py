@@ -21,9 +21,9 @@ from vbench.execution.trials import TrialRunner
 from vbench.outcome import Outcome
 from vbench.planner.verdict import Plan
 from vbench.records import runs
+from vbench.records.disk import advice_on
 from vbench.records.record import Origin, TrialRecord
-from vbench.records.runs import RunFolder
-from vbench.records.store import storage_advice
+from vbench.records.runs import RunFolder, write_bytes_atomic
 from vbench.spec.space import Point
 from vbench.sweep.repeating import Repeats, causes, doubted, is_first_better, joined
 
@@ -182,7 +182,9 @@ def _once_more(runner: TrialRunner, job: Job, on_event: OnEvent, first: TrialRec
     if first.environment.get("worker_start") != "reused":
         runner.release()
     samples = runner.run_folder.samples(job.number)
-    earlier = samples.read_bytes() if samples.exists() else b""
+    earlier = b""
+    with suppress(OSError):
+        earlier = samples.read_bytes()
     stopper = job.stopper if first.outcome is Outcome.PRUNED else None
     second = runner.run(
         job.number,
@@ -195,7 +197,8 @@ def _once_more(runner: TrialRunner, job: Job, on_event: OnEvent, first: TrialRec
         quality=job.has_quality,
     )
     if earlier and is_first_better(first, second):
-        samples.write_bytes(earlier)
+        with suppress(StoreError):  # what was measured is in the record
+            write_bytes_atomic(samples, earlier)
     return second
 
 
@@ -211,7 +214,15 @@ def write_pending(run: RunFolder, jobs: Sequence[Job]) -> None:
         beside.write_bytes(text.encode("utf-8", "replace"))
         beside.replace(run.pending_json)
     except OSError as error:
-        raise StoreError(f"{run.pending_json} can't be written: {error.strerror}; {storage_advice(error)}") from error
+        with suppress(OSError):
+            beside.unlink()
+        raise StoreError(f"{run.pending_json} can't be written: {advice_on(error)}") from error
+
+
+def remove_pending(run: RunFolder) -> None:
+    """No trial runs any more. Where the file can't be removed its trials all have their records, which count."""
+    with suppress(OSError):
+        run.pending_json.unlink(missing_ok=True)
 
 
 def read_pending(run: RunFolder) -> list[dict[str, Any]]:

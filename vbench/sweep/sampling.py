@@ -105,8 +105,8 @@ def _between(domain: Range, share: float) -> float:
 def _is_thinned(domain: Domain) -> bool:
     if not isinstance(domain, Range):
         return False
-    values = domain.values()
-    return values is None or (domain.log and len(values) > RANGE_POINTS)
+    count = domain.num_values
+    return count is None or (domain.log and count > RANGE_POINTS)
 
 
 def _ranges(parameters: Sequence[Parameter]) -> Iterator[tuple[str, Range]]:

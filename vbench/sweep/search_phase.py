@@ -63,7 +63,8 @@ class SearchPhase:
 
     def _job(self, running: Sequence[Job]) -> Job | None:
         number = self.maker.next_number(running)
-        if number == 0 and self.maker.baseline is not None:
+        is_running = any(job.origin == "baseline" for job in running)
+        if self.maker.baseline is not None and (number == 0 or (self.history.wants_baseline and not is_running)):
             return self.maker.job(number, self.maker.baseline, "baseline")
         while self._pending:
             earlier = self._pending.pop(0)

@@ -15,6 +15,7 @@ from typing import Any
 from vbench.errors import StoreError
 from vbench.execution import leftovers
 from vbench.hardware.gpu_trial import Reserved
+from vbench.outcome import Outcome
 from vbench.progress import Listener, RunInfo, RunSummary
 from vbench.records import runs
 from vbench.records.record import TrialRecord
@@ -29,12 +30,13 @@ from vbench.sweep.check_phase import CheckPhase
 from vbench.sweep.executors import make_executor
 from vbench.sweep.history import History
 from vbench.sweep.job_maker import JobMaker, make_early_stop
-from vbench.sweep.jobs import Executor, Job, write_pending
+from vbench.sweep.jobs import Executor, Job, remove_pending, write_pending
 from vbench.sweep.planning import estimate_of
 from vbench.sweep.prepared import Prepared
 from vbench.sweep.result import SweepResult
 from vbench.sweep.search_phase import SearchPhase
 from vbench.sweep.slot_places import places_of
+from vbench.sweep.spoilt import Spoilt
 
 _TOLD = ("baseline", "search", "run")
 """Origins that the search hears of: the random arm is no part of it, and repeats tell it nothing new."""
@@ -65,8 +67,8 @@ class Session:
         self.agenda = Agenda(self.maker, search, self.budget, self._read)
         self.places, said = places_of(self.spec, prepared.target)
         self.notes += said
-        if self.places:
-            self._arm_check(records)
+        self._arm_check(records)
+        self._spoilt = Spoilt(self.spec)
         self._held: Job | None = None
         """A job that waits until the machine is its own."""
         self._ending_notes: list[str] = []
@@ -98,8 +100,8 @@ class Session:
 
     def _trials(self) -> str:
         with ExitStack() as stack:
-            target = self.prepared.target
-            reserved = stack.enter_context(target.holding(self._uid, self.spec.environment)) or Reserved()
+            holding = self.prepared.target.holding(self._uid, self.spec.environment)
+            reserved = stack.enter_context(holding) or Reserved()
             executor = stack.enter_context(
                 make_executor(self.prepared, self.run, self._uid, reserved, self.places, self.listener.trial_event)
             )
@@ -109,7 +111,7 @@ class Session:
                     self._make_ready(executor, job)
                     self._start(executor, job)
                 elif not executor.running:
-                    self.run.pending_json.unlink(missing_ok=True)
+                    remove_pending(self.run)
                     return self.agenda.status
                 else:
                     self._keep(*executor.wait())
@@ -152,6 +154,7 @@ class Session:
             self.listener.engine_ready(fork_blocker, time.monotonic() - start)
 
     def _start(self, executor: Executor, job: Job) -> None:
+        self.store.make_room()
         write_pending(self.run, [*executor.running, job])
         self.budget.trial_started(job.number, job.gpus)
         self.listener.trial_started(job.number, job.point, job.origin)
@@ -163,37 +166,37 @@ class Session:
         if job.plan is not None and record.estimate is None:
             record = record.model_copy(update={"estimate": estimate_of(job.plan)})
         record = self.agenda.noted(job, self.maker.guard.judged(record, is_checked=job.has_quality))
-        before = self.history.best
         self.store.append(record)
         self.budget.trial_ended(record)
+        before = self.history.best
         self.history.add(record)
         self._learn(record, job.point.settings)
         self.agenda.ended(job, record)
         if self.history.best is not before:
             self._write_best("running")
         self.listener.trial_finished(record, self.history.best)
+        self._spoilt.saw(record)
 
     def _arm_check(self, records: Sequence[TrialRecord]) -> None:
         """Trials are run side by side once it is known that they don't disturb each other."""
-        check = CheckPhase(self.maker, self.budget, len(self.places), records)
-        self.agenda.check = check
-        if check.finding is not None:
-            self.notes.append(check.finding.note)
+        if self.places:
+            self.agenda.check = check = CheckPhase(self.maker, self.budget, len(self.places), records)
+            self.notes += [] if check.finding is None else [check.finding.note]
 
     def _learn(self, record: TrialRecord, settings: Mapping[str, Any] | None) -> None:
-        if settings is not None:
+        if settings is not None and record.outcome is not Outcome.INTERRUPTED:
             if record.origin in _TRIED:
                 self.history.note_tried(settings)
             if self.planner is not None and self.prepared.target.is_as_planned:
                 self.planner.learn(record, settings)
-        if record.origin in _TOLD:
+        if record.origin in _TOLD and record.outcome is not Outcome.INTERRUPTED:  # it says nothing of the configuration
             self.searcher.tell(record)
         if self.early_stop is not None:
             self.early_stop.learn(record)
 
     @property
     def _uid(self) -> str:
-        return str(self.run_facts["run_uid"])
+        return runs.uid_of(self.run_facts)
 
     def _read(self) -> Sequence[TrialRecord]:
         return self.store.read().records
@@ -240,7 +243,6 @@ class Session:
         with suppress(StoreError):  # the records are what counts; a full disk must not hide why we stopped
             facts = {**self.run_facts, "status": status, "num_trials_planned": self.history.standing.planned}
             facts["spent_s"] = round(self.budget.spent_s, 3)
-            if self.agenda.arm is not None:
-                arm = self.agenda.arm
+            if (arm := self.agenda.arm) is not None:
                 facts["random_arm"] = {"engine_s": round(arm.spent_s, 3), "borrowed": arm.borrowed}
             runs.write_json_atomic(self.run.run_json, facts)

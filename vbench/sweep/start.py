@@ -12,13 +12,14 @@ from vbench.errors import StoreError, UsageError
 from vbench.execution.machine import machine_facts, vbench_version
 from vbench.progress import Listener
 from vbench.prompts.prompt_set import write_jsonl
-from vbench.records import runs
-from vbench.records.redaction import text_without_secrets
+from vbench.records import lock, runs
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
 from vbench.search.make import method_of, planned_trials
 from vbench.spec.config import displayed_path
 from vbench.spec.digest import spec_digest
+from vbench.spec.redacted_text import stored_override, text_without_secrets
+from vbench.sweep.foreign_code import foreign_code_of
 from vbench.sweep.limits import Limits
 from vbench.sweep.prepared import Prepared
 from vbench.sweep.result import SweepResult
@@ -62,12 +63,32 @@ def run_sweep(
         )  # fmt: skip
         _remember(run, results_root, teachers)
         read = store.read()
-        said = [*notes, *prepared.target.notes, *store.repairs, *read.messages(), *forgotten, *taught]
+        notes = [*foreign_code_of(prepared.spec), *notes]
+        said = [
+            *notes,
+            *_neighbours(run, results_root),
+            *prepared.target.notes,
+            *store.repairs,
+            *read.messages(),
+            *forgotten,
+            *taught,
+        ]
         session = Session(
             prepared, run, store, read.records, listener, said, is_planned=is_planned, limits=limits, priors=priors
         )
+        session.history.reserve(read.beyond)
         del read  # the session keeps no records, so that a run of many trials stays small
         return session.run_all()
+
+
+def _neighbours(run: RunFolder, results_root: Path) -> list[str]:
+    """Notes on other runs of these results that are being measured now. Those of other folders aren't seen."""
+    return [
+        f"{one.sweep}/{one.run_id} is being measured by another vbench (pid {pid}): on the same GPUs, or the same CPU, "
+        "they disturb each other's numbers"
+        for one in runs.find_runs(results_root)
+        if one.path != run.path and (pid := lock.holder(one.lock_path)) is not None
+    ]
 
 
 def _teachers(run: RunFolder, results_root: Path, given: Sequence[RunFolder]) -> tuple[list[RunFolder], list[str]]:
@@ -125,16 +146,10 @@ def _what_changed(facts: Mapping[str, Any], prepared: Prepared) -> str:
     return f"the engine's version changed since, to {prepared.interpreter.engine_version}"
 
 
-def _without_secrets(override: str) -> str:
-    """Environment variables may hold tokens, and results are made to be shown to others."""
-    key, equals, _ = override.partition("=")
-    return f"{key}{equals}***" if "environment" in key.strip().split(".")[:2] else override
-
-
 def _create(prepared: Prepared, results_root: Path, overrides: Sequence[str]) -> RunFolder:
     """Make the folder; `run.json` is written last, so a folder without it was never started."""
-    spec = prepared.spec
-    run = runs.create(results_root, spec.name, datetime.now(UTC))
+    spec, now = prepared.spec, datetime.now(UTC)
+    run = runs.create(results_root, spec.name, now)
     runs.write_bytes_atomic(run.sweep_yaml, text_without_secrets(spec.text).encode())
     write_jsonl(prepared.prompt_set, run.prompts_jsonl)
     runs.write_json_atomic(run.machine_json, machine_facts(prepared.interpreter, spec.engine, prepared.description))
@@ -155,9 +170,9 @@ def _create(prepared: Prepared, results_root: Path, overrides: Sequence[str]) ->
             "seed": spec.search.seed,
             "hardware": prepared.hardware,
             "target": dict(target_facts(prepared.target)),
-            "overrides": [_without_secrets(override) for override in overrides],
+            "overrides": [stored_override(override) for override in overrides],
             "source": displayed_path(str(spec.source)),
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created_at": now.isoformat(timespec="seconds"),
             "vbench_version": vbench_version(),
             "num_trials_planned": planned_trials(spec),
             "status": "running",

@@ -8,6 +8,7 @@ import signal
 from typing import List
 
 LIBC = ctypes.CDLL(None)  # opened once for all trials
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -19,16 +20,47 @@ def adopt_orphans() -> bool:
     return bool(LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def children() -> List[int]:
-    """This process's children, zombies too; empty where the kernel doesn't say."""
+def die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel for SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG); it may have died already."""
+    LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def outlive_parent() -> None:
+    """Take back `die_with_parent`."""
+    LIBC.prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
+
+
+def children(pid: str = "self") -> List[int]:
+    """A process's children, zombies too; empty where the kernel doesn't say."""
     found: List[int] = []
     try:
-        for task in os.listdir("/proc/self/task"):
-            with open("/proc/self/task/" + task + "/children", "rb") as file:
+        for task in os.listdir("/proc/" + pid + "/task"):
+            with open("/proc/" + pid + "/task/" + task + "/children", "rb") as file:
                 found += map(int, file.read().split())
     except OSError:
         pass
     return found
+
+
+def descendants(pid: int) -> List[int]:
+    """All that is below a process; parents before their children."""
+    found: List[int] = []
+    ahead = [pid]
+    while ahead:
+        born = children(str(ahead.pop()))
+        found += born
+        ahead += born
+    return found
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, where it is there."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass
 
 
 def kill_marked(marker: bytes) -> None:

@@ -2,26 +2,29 @@
 
 It may have imported the engine already and fork for each trial (`fork`: about a second to a ready vLLM instead of ten
 and more), or fork and exec a fresh interpreter (`cold`). Either way a trial runs in a session of its own with its
-output in its log and its answers on its pipe; descriptors for both come with the start message, and a third where its
-engine is to be kept for further trials (`protocol`), of which the keeper knows nothing.
+output in its log and its answers on its pipe; descriptors for both and for its request come with the start message,
+and another where its engine is to be kept for further trials (`protocol`), of which the keeper knows nothing.
 
 One message a packet on a SOCK_SEQPACKET socket pair:
-parent → keeper   start {id, how, request} + descriptors [result, log(, next)] · reap {id} · stop {}
+parent → keeper   start {id, how, temp_folder} + descriptors [result, log, request(, next)] · reap {id} · stop {}
 keeper → parent   ready {preloaded, platform, fork_blocker, seconds, adopts} · started {id, pid} ·
-                  exited {id, code, signal}
+                  refused {id, errno} (the machine has no room for another process) · exited {id, code, signal}
 
 An exited trial stays a zombie until `reap`, so the parent can kill what is left of its process group without any chance
 of meeting a recycled number. What a trial leaves running, whatever session it moved to, becomes the keeper's child
 (PR_SET_CHILD_SUBREAPER; `adopts` where the kernel can), so it is found below the keeper and nowhere else. When the
-parent's end closes, however it died, everything is killed.
+parent's end closes, however it died, everything is killed, and what is left in files goes too: shared memory
+(`shared_memory`), which goes after each trial, and the temporary files of the trials and the keeper's own.
 """
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -29,14 +32,17 @@ import time
 import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
-from .adopting import LIBC, adopt_orphans, children, kill_marked
+from .adopting import adopt_orphans, children, kill, kill_marked
+from .adopting import die_with_parent as die_with_parent  # noqa: PLC0414 -- engines that have processes of their own
 from .engines import load_engine
-from .protocol import Channel, receive
-from .trial import run_trial
+from .guard import Guard
+from .printed import flush
+from .protocol import receive
+from .shared_memory import SharedMemory, is_temp_folder, own_temp_folder
+from .starting import become_trial, fork
 
 _MARK = "VBENCH_KEEPER"
 _KILL_S = 2.0
-_PR_SET_PDEATHSIG = 1
 
 
 def serve(control_fd: int, engine_name: str, preload: bool) -> int:
@@ -45,7 +51,9 @@ def serve(control_fd: int, engine_name: str, preload: bool) -> int:
     os.set_inheritable(control_fd, False)
     keeper = _Keeper(control)
     adopts = adopt_orphans()
-    keeper.say(dict(_ready(engine_name, preload), adopts=adopts))
+    with Guard(control, _mark()):
+        ready = _ready(engine_name, preload)
+    keeper.say(dict(ready, adopts=adopts))
     try:
         keeper.loop()
     finally:
@@ -87,11 +95,19 @@ def _fork_blocker(platform: str, safe_on: Tuple[str, ...]) -> Optional[str]:
     return None
 
 
+def _mark() -> bytes:
+    """What everything that this keeper starts has in its environment; empty where it was given none."""
+    value = os.environ.get(_MARK)
+    return "{}={}".format(_MARK, value).encode() if value else b""
+
+
 class _Keeper:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.pids: Dict[int, int] = {}  # trial id → pid, until reaped
         self.exited: Dict[int, bool] = {}
+        self.temp_folders: Dict[int, str] = {}
+        self.memory = SharedMemory()
         self.wakeup_read, self.wakeup_write = os.pipe()
         os.set_blocking(self.wakeup_write, False)
         signal.set_wakeup_fd(self.wakeup_write)
@@ -105,16 +121,22 @@ class _Keeper:
             pass  # the parent is gone; the loop will see it
 
     def loop(self) -> None:
+        control_fd = self.control.fileno()
         while True:
-            control_fd = self.control.fileno()
-            readable, _, _ = select.select([control_fd, self.wakeup_read], [], [])
+            told = [control_fd, self.wakeup_read, *([self.memory.fd] if self.memory.is_due() else [])]
+            readable, _, _ = select.select(told, [], [], self.memory.pause_s())
+            self.memory.look()
             if self.wakeup_read in readable:
                 os.read(self.wakeup_read, 4096)
                 self._reap_adopted()
+                self._remove_memory()
             self._report_exits()
             if control_fd in readable:
                 message, fds = receive(self.control)
-                if message is None or message["op"] == "stop":
+                if message is None:
+                    return
+                if message["op"] == "stop":
+                    self.temp_folders.clear()  # the parent removes them
                     return
                 if message["op"] == "start":
                     self._start(message, fds)
@@ -122,43 +144,27 @@ class _Keeper:
                     self._reap(message["id"])
 
     def _start(self, message: Dict[str, Any], fds: List[int]) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush()
         keeper_pid = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._become_trial(message, fds, keeper_pid)
-        for fd in fds:
-            os.close(fd)
-        self.pids[message["id"]] = pid
-        self.say({"event": "started", "id": message["id"], "pid": pid})
-
-    def _become_trial(self, message: Dict[str, Any], fds: List[int], keeper_pid: int) -> None:
-        """In the child; never returns. `os._exit` skips the engine's teardown, which is slower than the kernel's."""
-        status = 1
-        result_fd, log_fd, *next_fds = fds
         try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
-            os.setsid()
-            die_with_parent(keeper_pid)
-            for fd in (self.control.fileno(), self.wakeup_read, self.wakeup_write):
-                os.close(fd)
-            os.dup2(log_fd, 1)
-            os.dup2(log_fd, 2)
-            os.close(log_fd)
-            if message["how"] == "cold":
-                _exec_fresh(message["request"], [result_fd, *next_fds])
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            gc.enable()
-            status = run_trial(message["request"], Channel(result_fd), True, *next_fds)
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except BaseException:
-            traceback.print_exc()
+            if not fds:
+                raise OSError(errno.EMFILE, "")
+            pid = fork()
+            if pid == 0:
+                self.memory.close()
+                become_trial(
+                    message["how"], fds, keeper_pid, (self.control.fileno(), self.wakeup_read, self.wakeup_write)
+                )
+        except OSError as error:
+            self.say({"event": "refused", "id": message["id"], "errno": error.errno})
+            return
         finally:
-            os._exit(status)
+            for fd in fds:
+                os.close(fd)
+        self.pids[message["id"]] = pid
+        if is_temp_folder(message.get("temp_folder") or ""):
+            self.temp_folders[message["id"]] = message["temp_folder"]
+        self.say({"event": "started", "id": message["id"], "pid": pid})
 
     def _report_exits(self) -> None:
         for trial_id, pid in self.pids.items():
@@ -190,12 +196,21 @@ class _Keeper:
     def _reap(self, trial_id: int) -> None:
         pid = self.pids.pop(trial_id, None)
         self.exited.pop(trial_id, None)
+        self.temp_folders.pop(trial_id, None)
         if pid is not None:
-            os.waitpid(pid, 0)
+            # One that not even SIGKILL ends (a stuck driver) isn't waited for: other trials are to start.
+            os.waitpid(pid, os.WNOHANG)
+        self._remove_memory()
+
+    def _remove_memory(self) -> None:
+        """What an ended trial left: one that runs may still want what nobody has mapped just now."""
+        if not self.pids:
+            self.memory.remove()
 
     def kill_all(self) -> None:
         """Kill every process group that is left, then whatever we started that moved to a session of its own: what is
-        below us comes to us as its parents end, and what can't come has our mark."""
+        below us comes to us as its parents end, and what can't come has our mark. Then remove what they left."""
+        self.memory.look()
         for pid in self.pids.values():
             try:
                 os.killpg(pid, signal.SIGKILL)
@@ -205,32 +220,12 @@ class _Keeper:
         deadline = time.monotonic() + _KILL_S
         while time.monotonic() < deadline and children():
             for pid in children():
-                try:
-                    os.kill(pid, signal.SIGKILL)  # a zombie at worst: nobody but us reaps it
-                except OSError:
-                    pass
+                kill(pid)  # a zombie at worst: nobody but us reaps it
             self._reap_adopted()
             time.sleep(0.001)
-        marker = os.environ.get(_MARK)
-        if marker:
-            kill_marked("{}={}".format(_MARK, marker).encode())
-
-
-def die_with_parent(parent_pid: int) -> None:
-    """Ask the kernel for SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG); it may have died already."""
-    LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        os._exit(1)
-
-
-def _exec_fresh(request: Dict[str, Any], fds: List[int]) -> None:
-    """Replace this process by a fresh interpreter that runs the trial, request on stdin; `fds`: result and next."""
-    request_fd = os.memfd_create("vbench-request")
-    os.write(request_fd, json.dumps(request).encode())
-    os.lseek(request_fd, 0, os.SEEK_SET)
-    os.dup2(request_fd, 0)
-    for fd in fds:
-        os.set_inheritable(fd, True)
-    entry = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
-    environment = dict(os.environ, **request.get("environment", {}))
-    os.execve(sys.executable, [sys.executable, "-u", entry, "trial", *map(str, fds)], environment)
+        if _mark():
+            kill_marked(_mark())
+        self.memory.remove(is_end=True)
+        for folder in [*self.temp_folders.values(), own_temp_folder()]:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,8 @@ from typing import Any, Callable, Dict, List
 def main(argv: List[str]) -> int:
     """Run one verb. Answers go to the file descriptor given, or to stdout for `identify`."""
     verb = argv[0] if argv else ""
+    if verb in ("identify", "describe", "count-tokens"):
+        _end_with_parent()
     if verb == "identify":
         from .engines import identify
 
@@ -40,6 +42,15 @@ def main(argv: List[str]) -> int:
         _leave(serve_replica(argv[1], argv[2], int(argv[3]), int(argv[4]), is_forked=False))
     print(f"unknown verb {verb!r}: identify, describe, keeper or trial", file=sys.stderr)
     return 2
+
+
+def _end_with_parent() -> None:
+    """A question that nobody waits for any more isn't answered: an engine's import may take for ever."""
+    try:
+        from .adopting import die_with_parent
+    except ImportError:  # a Python that was built without ctypes can still say what it holds
+        return
+    die_with_parent(os.getppid())
 
 
 def _answer(fd: int, ask: Callable[[], Dict[str, Any]], phase: str) -> int:
@@ -76,6 +87,7 @@ def _request_on_stdin() -> Dict[str, Any]:
 
 
 def _leave(status: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    from .printed import flush
+
+    flush()
     os._exit(status)  # as a forked trial does: an engine's teardown may crash, and tells nothing of the trial

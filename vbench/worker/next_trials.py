@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from typing import Any, Dict, Optional, Tuple
 
-from .protocol import Channel, receive
+from .printed import flush
+from .protocol import Channel, read_request, receive
 
 
 class NextTrials:
@@ -24,10 +24,9 @@ class NextTrials:
         message, fds = receive(self._socket)
         if message is None or message["op"] != "next":
             return None
-        result_fd, log_fd = fds
-        sys.stdout.flush()
-        sys.stderr.flush()
+        result_fd, log_fd, request_fd = fds
+        flush()
         for standard in (1, 2):
             os.dup2(log_fd, standard)
         os.close(log_fd)
-        return message["request"], Channel(result_fd)
+        return read_request(request_fd), Channel(result_fd)

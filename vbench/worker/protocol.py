@@ -12,8 +12,11 @@ what became of the `prefix_cache` before it: `reset`, `kept` as the request has 
 While a pass runs whose answers come one by one, `tokens` says at most twice a second how many there are so far
 (`count`, after `elapsed_s`). It is for who looks on: kept by nobody, and not sent where the reader is behind.
 
-A trial whose request has `keep_engine` has a third descriptor, a SOCK_SEQPACKET socket. It doesn't close its engine:
-it says `done` with `is_kept` and waits there, for `{op: next, request}` with descriptors [result, log], which begins
+A request comes as JSON in a file in memory (memfd_create(2)), whatever its size, and the messages that go with it are
+packets of a SOCK_SEQPACKET socket with descriptors: [result, log, request] of a trial.
+
+A trial whose request has `keep_engine` has a fourth descriptor, a SOCK_SEQPACKET socket. It doesn't close its engine:
+it says `done` with `is_kept` and waits there, for `{op: next}` with the same three descriptors, which begins
 another trial of the same engine on a new pipe (`hello`, `engine` with the same facts, then passes), or for
 `{op: close}` or the socket's end, at which it closes the engine and ends, and says nothing any more.
 
@@ -34,7 +37,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 PROTOCOL = 1
 _MAX_PACKET = 1 << 20
-_MOST_DESCRIPTORS = 3
+_MOST_DESCRIPTORS = 4
 
 
 class Channel:
@@ -86,11 +89,25 @@ def error_event(error: BaseException, phase: str) -> Dict[str, Any]:
 
 
 def receive(control: socket.socket) -> Tuple[Optional[Dict[str, Any]], List[int]]:
-    """One packet and the descriptors that came with it, which no child inherits; None when the parent is gone."""
+    """One packet and the descriptors that came with it, which no child inherits; None when the parent is gone.
+
+    Where this process may not open as many (RLIMIT_NOFILE) there are none: some of them alone are of no use.
+    """
     fds = array.array("i")
     space = socket.CMSG_SPACE(_MOST_DESCRIPTORS * fds.itemsize)
-    data, ancillary, _, _ = control.recvmsg(_MAX_PACKET, space, socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, flags, _ = control.recvmsg(_MAX_PACKET, space, socket.MSG_CMSG_CLOEXEC)
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+    if flags & socket.MSG_CTRUNC:
+        while fds:
+            os.close(fds.pop())
     return (json.loads(data) if data else None), list(fds)
+
+
+def read_request(fd: int) -> Dict[str, Any]:
+    """What stands in a request's file; closes it."""
+    with open(fd, "rb") as file:
+        file.seek(0)
+        request: Dict[str, Any] = json.loads(file.read())
+    return request

@@ -7,10 +7,9 @@ import gc
 import hashlib
 import json
 import os
-import sys
+import resource
 import tempfile
 import time
-import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
 from .engines import load_engine
@@ -18,6 +17,7 @@ from .engines.base import Engine, PassResult, Work
 from .load import arrival_offsets
 from .next_trials import NextTrials
 from .pacing import Pacer
+from .printed import print_exception
 from .protocol import PROTOCOL, Channel, error_event
 from .quality import quality_event
 
@@ -32,6 +32,7 @@ def run_trial(request: Dict[str, Any], channel: Channel, is_forked: bool, next_f
     """
     faulthandler.enable()  # a segfault leaves its Python stack in the log
     os.environ.update(request.get("environment", {}))
+    _leave_no_cores()
     tempfile.tempdir = None  # TMPDIR may have just changed
     following = None if next_fd < 0 else NextTrials(next_fd)
     trial = _Trial(request, channel)
@@ -47,11 +48,17 @@ def run_trial(request: Dict[str, Any], channel: Channel, is_forked: bool, next_f
             trial.measure()
         trial.close()
     except BaseException as error:
-        traceback.print_exc()
-        sys.stderr.flush()
-        trial.channel.send(error_event(error, trial.phase_name))
+        trial.channel.send(error_event(error, trial.phase_name))  # first: for the log there may be no room
+        print_exception()
         return 1
     return 0
+
+
+def _leave_no_cores() -> None:
+    """An engine's core dump is as large as its memory, and each crash of a sweep would leave one. VBENCH_CORES=1 asks
+    for them; the stack is in the log without."""
+    if os.environ.get("VBENCH_CORES") != "1":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 class _Trial:
@@ -130,7 +137,7 @@ class _Trial:
         try:
             self.engine.close()
         except Exception:  # whatever it is: the trial has been measured, and its end is told above
-            traceback.print_exc()
+            print_exception()
 
     def _hello(self) -> None:
         self.channel.send({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "t": time.monotonic()})
@@ -167,7 +174,7 @@ class _Trial:
         try:
             event = quality_event(self.engine, self.request, _read_prompts(self.request["prompts_file"]))
         except Exception as error:
-            traceback.print_exc()
+            print_exception()
             event = {"event": "quality", "problem": "{}: {}".format(type(error).__name__, error)[:2000]}
             self.is_doubtful = not isinstance(error, NotImplementedError)  # it may have ended the engine
             self.is_kept = self.is_kept and not self.is_doubtful

@@ -19,7 +19,8 @@ from typing import Any, Dict, List, Optional
 
 from ..telling import TELL_S
 from .base import Engine, PassResult, Scores, Work
-from .misbehaviours import MISBEHAVIOURS
+from .misbehaving_results import SPOILED
+from .misbehaviours import misbehave, parts_of
 
 STEP_S = 0.010
 SEQUENCE_S = 0.0005
@@ -52,6 +53,9 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "cold_passes": {"type": "int", "choices": None},
     "cold_factor": {"type": "float", "choices": None},
     "fail": {"type": "str", "choices": None},
+    "hf_token": {"type": "str", "choices": None},
+    "model_loader_extra_config": {"type": "dict", "choices": None},
+    "trust_remote_code": {"type": "bool", "choices": None},
 }
 DEFAULTS: Dict[str, Any] = {
     "max_num_seqs": 256,
@@ -72,8 +76,9 @@ DEFAULTS: Dict[str, Any] = {
 
 
 class FakeEngine(Engine):
-    """See the module. The argument `fail` is `KIND` or `KIND@PHASE` with phase load (default), pass or close; the
-    sampling setting is `KIND`, or `KIND@reused` for an engine that has served a pass with other sampling before."""
+    """See the module. The argument `fail` is a kind of `misbehaviours`, at its phase (load where it says none, pass for
+    those of `SPOILED`); the sampling setting is one too, `@reused` for an engine that has served a pass with other
+    sampling before."""
 
     is_fork_safe_on = ("cpu",)
 
@@ -152,6 +157,8 @@ class FakeEngine(Engine):
         result.tpot_s = [(seconds - step_s) / (num_tokens - 1) if num_tokens > 1 else None] * len(prompts)
         self._counters["prompt_tokens"] += sum(map(len, prompts))
         self._counters["generation_tokens"] += sum(lengths)
+        for fail in (self._args["fail"], work.sampling.get("fail")):
+            SPOILED.get(parts_of(fail or "")[0], _leave_sound)(result)
         return result
 
     def pass_seconds(self, num_prompts: int, prompt_tokens: float, output_tokens: int) -> float:
@@ -216,16 +223,20 @@ class FakeEngine(Engine):
         self._time_s += seconds
 
     def _misbehave(self, phase: str) -> None:
-        kind, _, where = (self._args["fail"] or "").partition("@")
-        if kind and (where or "load") == phase:
-            MISBEHAVIOURS[kind]()
+        kind, text, where = parts_of(self._args["fail"] or "")
+        if kind and kind not in SPOILED and (where or "load") == phase:
+            misbehave(kind, text)
 
     def _misbehave_as_asked(self, sampling: Dict[str, Any]) -> None:
         if self._first_sampling is None:
             self._first_sampling = sampling
-        kind, _, where = (sampling.get("fail") or "").partition("@")
-        if kind and (not where or sampling != self._first_sampling):
-            MISBEHAVIOURS[kind]()
+        kind, text, where = parts_of(sampling.get("fail") or "")
+        if kind and kind not in SPOILED and (not where or sampling != self._first_sampling):
+            misbehave(kind, text)
+
+
+def _leave_sound(result: PassResult) -> None:
+    """Do nothing to it."""
 
 
 def _tokens(prompt: Any, count: int) -> List[int]:

@@ -18,7 +18,7 @@ class Connections:
     """Those to one server. To be made after the last fork: they aren't to be shared."""
 
     def __init__(self, port: int, key: str) -> None:
-        self.port = port
+        self.port, self.key = port, key
         self._head = "HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n"
         self._head = self._head.format(port, key)
         self.epoll = select.epoll()

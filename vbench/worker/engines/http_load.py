@@ -11,7 +11,6 @@ then. It also takes a fraction of the processor time, and the client shares the 
 from __future__ import annotations
 
 import gc
-import json
 import select
 import time
 from collections import deque
@@ -21,9 +20,9 @@ from ..load import RequestError, RequestTimes, result_of
 from ..telling import OnTokens, Teller
 from .base import PassResult, Work
 from .http_connections import Connection, Connections
-from .http_control import HttpError, error_message
+from .http_control import HttpError, error_message, without_key
 from .http_response import Response
-from .http_stream import Answer
+from .http_stream import Answer, object_of
 
 _RECEIVE_BYTES = 65536
 # Between two looks at the sockets at most so many requests are sent, and so many events understood: 0.2 ms and 20 µs.
@@ -166,9 +165,10 @@ class _Pass:
         if not response.is_ended:
             return
         if response.status != 200:
-            raise HttpError(response.status, error_message(response.body.decode("utf-8", "replace")))
+            words = without_key(error_message(response.body.decode("utf-8", "replace")), self._connections.key)
+            raise HttpError(response.status, words)
         if not self._is_streamed:
-            self._pending.append((index, now, response.body))
+            self._pending.append((index, now, bytes(response.body)))
         self._pending.append((index, now, None))
         self._in_flight -= 1
         self._end = now
@@ -186,8 +186,9 @@ class _Pass:
                 if data is None:
                     answer.check()
                 elif not self._is_streamed:
-                    self._times[index].came(came, answer.take_whole(json.loads(data)))
+                    self._times[index].came(came, answer.take_whole(object_of(data)))
                 elif data != _DONE:
-                    self._times[index].came(came, answer.take(json.loads(data.decode())))
+                    self._times[index].came(came, answer.take(object_of(data)))
             except Exception as cause:
+                cause.args = tuple(without_key(str(one), self._connections.key) for one in cause.args)
                 raise RequestError(index, cause) from cause

@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import List, Optional, Tuple
 
 _LONGEST_HEAD = 65536
+# Nothing that was asked for is as long; what has no end must not fill the memory until a deadline. Of an error's body
+# the beginning is enough.
+_LONGEST_EVENT, _LONGEST_BODY, _LONGEST_ERROR = 1 << 28, 1 << 28, 1 << 20
 # Parts of a response, in order.
 _HEAD, _SIZE, _DATA, _DATA_END, _TRAILER, _COUNTED, _UNTIL_CLOSE, _ENDED = range(8)
 
@@ -25,13 +28,13 @@ class Response:
 
     def __init__(self) -> None:
         self.status = 0
-        self.body = b""
+        self.body = bytearray()
         self.is_kept_alive = True
         self._part = _HEAD
         self._is_stream = False
         self._rest = b""  # of the framing, not yet understood
         self._left = 0  # bytes of this chunk, or of the body, that are still to come
-        self._text = b""  # of an event that isn't complete
+        self._text = bytearray()  # of an event that isn't complete
 
     @property
     def is_ended(self) -> bool:
@@ -130,18 +133,30 @@ class Response:
     def _events(self, content: bytes) -> List[bytes]:
         """The data of the events that this content completes."""
         if not self._is_stream:
-            self.body += content
+            self._add_to_body(content)
             return []
-        text = self._text + content
+        if b"\n" not in content and b"\r" not in content and not self._text.endswith(b"\r"):
+            self._text += content  # nothing ends here, and a long event isn't to be read again with each piece of it
+            if len(self._text) > _LONGEST_EVENT:
+                raise BadResponse("an event of the answer has no end: {} MiB came".format(_LONGEST_EVENT >> 20))
+            return []
+        text = bytes(self._text) + content
         held = b""
         if b"\r" in text:
             if text.endswith(b"\r") and not self.is_ended:  # half of a line's end, perhaps
                 text, held = text[:-1], b"\r"
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *blocks, rest = text.split(b"\n\n")
-        self._text = rest + held
+        self._text = bytearray(rest + held)
         found = (_data_of(block) for block in blocks)
         return [data for data in found if data is not None]
+
+    def _add_to_body(self, content: bytes) -> None:
+        self.body += content
+        if self.status != 200 and len(self.body) > _LONGEST_ERROR:
+            self._part, self.is_kept_alive = _ENDED, False
+        elif len(self.body) > _LONGEST_BODY:
+            raise BadResponse("the answer has no end: {} MiB came".format(_LONGEST_BODY >> 20))
 
 
 def _whole_chunks(data: bytes) -> Tuple[List[bytes], bytes]:

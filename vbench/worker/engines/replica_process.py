@@ -16,6 +16,9 @@ from .devices import Place
 
 _LOOK_S = 0.5  # between looks for a replica that ended while a child of its own still held its pipe
 _EXIT_GRACE_S = 5.0  # between a closed pipe and the process's end
+# Of a replica at a turn: one that writes without end must not keep the others waiting.
+_READ_BYTES, _READS = 1 << 16, 64
+_LONGEST_ANSWER = 1 << 30
 
 
 class ReplicaError(RuntimeError):
@@ -34,7 +37,8 @@ class ReplicaProcess:
     ) -> None:
         self.index = index
         self.status: Optional[int] = None
-        self._pending = b""
+        self._pending = bytearray()
+        self._looked_at = 0  # bytes of it that hold no line's end
         self._oom_kills = _kernel_oom_kills()
         questions_read, questions_write = os.pipe()
         self.answers_fd, answers_write = os.pipe()
@@ -65,17 +69,37 @@ class ReplicaProcess:
         """The answer, None while there is none; raises ReplicaError for an error, or an end without an answer."""
         is_ended = self._has_exited()  # asked before reading, so that last words are read
         is_open = self._read()
-        line, newline, rest = self._pending.partition(b"\n")
-        if newline:
-            self._pending = rest
-            message: Dict[str, Any] = json.loads(line)
+        line = self._next_line(op)
+        if line is not None:
+            message = self._message(line, op)
             if message.get("event") == "error":
-                raise ReplicaError(self.index, message["type"], message["message"])
+                raise ReplicaError(self.index, str(message.get("type")), str(message.get("message")))
             return message
         if is_ended or not is_open:
             self._wait(_EXIT_GRACE_S)
             raise self._died(op)
         return None
+
+    def _next_line(self, op: str) -> Optional[bytes]:
+        end = self._pending.find(b"\n", self._looked_at)
+        if end >= 0:
+            line = bytes(self._pending[:end])
+            del self._pending[: end + 1]
+            self._looked_at = 0
+            return line
+        self._looked_at = len(self._pending)
+        if self._looked_at > _LONGEST_ANSWER:
+            raise ReplicaError(self.index, "BadAnswer", "its answer to {} has no end".format(op))
+        return None
+
+    def _message(self, line: bytes, op: str) -> Dict[str, Any]:
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):  # something of the engine's wrote there
+            raise ReplicaError(self.index, "BadAnswer", "its answer to {} is nonsense: {!r}".format(op, line[:50]))
+        return found
 
     def wait_for_exit(self) -> None:
         """Wait for the end that follows `close`; raises ReplicaError if it isn't a clean one."""
@@ -95,15 +119,16 @@ class ReplicaProcess:
         self._questions.fd = self.answers_fd = -1
 
     def _read(self) -> bool:
-        """Take what is there; False when nothing more will come."""
-        while True:
+        """Take what is there, or some of it; False when nothing more will come."""
+        for _ in range(_READS):
             try:
-                chunk = os.read(self.answers_fd, 1 << 16)
+                chunk = os.read(self.answers_fd, _READ_BYTES)
             except BlockingIOError:
                 return True
             if not chunk:
                 return False
             self._pending += chunk
+        return True
 
     def _has_exited(self) -> bool:
         if self.status is None:

@@ -16,6 +16,7 @@ from typing import Any, AsyncIterator, Dict, List, Optional
 from ..load import add_tpot, drive
 from . import vllm_common as common
 from .base import Engine, PassResult, Scores, Work
+from .listening import listening_notes
 from .vllm_compat import engine_config
 from .vllm_decoding import is_beam_search, lora_requests, sampling_params
 from .vllm_facts import facts_of
@@ -64,7 +65,7 @@ class VllmAsync(Engine):
         self._engine = self._run(_start(model, arguments))
         facts = facts_of(self._config())
         facts["weights_bytes"] = weights.of_fullest_process() or None  # where the core was forked; a GPU's log has it
-        facts["notes"] = notes
+        facts["notes"] = notes + listening_notes()
         return facts
 
     def _run(self, what: Any) -> Any:

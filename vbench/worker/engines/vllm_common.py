@@ -8,6 +8,7 @@ import struct
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from . import vllm_compat
+from .listening import keep_on_loopback
 from .vllm_arguments import adapt
 from .vllm_compat import accepted_arguments
 
@@ -64,6 +65,7 @@ def adapted(engine_args: Dict[str, Any], also: Iterable[str] = ()) -> Tuple[Dict
     from vllm import __version__
 
     arguments, environment, notes = adapt(__version__, accepted_arguments() | set(also), engine_args)
+    keep_on_loopback(engine_args)
     os.environ.update(environment)  # read when the engine is made, and inherited by its processes
     return arguments, notes
 

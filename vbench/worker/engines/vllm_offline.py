@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional
 
 from . import vllm_common as common
 from .base import Engine, PassResult, Scores, Work
+from .listening import listening_notes
 from .vllm_compat import engine_config, platform, request_times
 from .vllm_decoding import beam_params, is_beam_search, lora_requests, sampling_params
 from .vllm_facts import facts_of, live_facts
@@ -54,7 +55,7 @@ class VllmOffline(Engine):
         facts = facts_of(engine_config(self._llm.llm_engine))
         facts.update(live_facts(getattr(self._client(), "engine_core", None)))
         facts["weights_bytes"] = weights.of_fullest_process() or None  # on a GPU the engine's log has it
-        facts["notes"] = notes
+        facts["notes"] = notes + listening_notes()
         return facts
 
     def _client(self) -> Any:
@@ -71,7 +72,9 @@ class VllmOffline(Engine):
             lora["lora_request"] = requests
         if is_beam_search(work):
             return _beams(self._llm.beam_search(prompts, beam_params(work), **lora))
+        begun = time.monotonic()
         outputs = self._llm.generate(prompts, sampling_params(work, len(prompts)), use_tqdm=False, **lora)
+        took_s = time.monotonic() - begun
         result = PassResult(
             input_tokens=[len(output.prompt_token_ids or ()) for output in outputs],
             token_ids=[[token for one in output.outputs for token in one.token_ids] for output in outputs],
@@ -79,7 +82,7 @@ class VllmOffline(Engine):
         result.finish_reasons = [output.outputs[0].finish_reason for output in outputs]
         result.given_tokens = common.given_tokens(prompts)
         longest = [max(len(one.token_ids) for one in output.outputs) for output in outputs]
-        _add_latencies(result, [output.metrics for output in outputs], longest)
+        _add_latencies(result, [output.metrics for output in outputs], longest, took_s)
         return result
 
     def score(self, texts: List[str], most_tokens: int) -> Scores:
@@ -130,7 +133,7 @@ def _beams(outputs: List[Any]) -> PassResult:
     return result
 
 
-def _add_latencies(result: PassResult, stats: List[Any], longest: List[int]) -> None:
+def _add_latencies(result: PassResult, stats: List[Any], longest: List[int], took_s: float) -> None:
     """TTFT, E2E and TPOT as vLLM's `calculate_metrics` defines them, from RequestStateStats.
 
     `first_token_latency` is on the wall clock and the `*_ts` on the engine's monotonic one, so E2E is put together from
@@ -141,6 +144,8 @@ def _add_latencies(result: PassResult, stats: List[Any], longest: List[int]) -> 
         return
     ttft = [one[0] for one in times if one is not None]
     decode = [one[1] for one in times if one is not None]
-    result.ttft_s = list(ttft)
-    result.e2e_latency_s = [first + rest for first, rest in zip(ttft, decode)]
+    # Where the wall clock was set meanwhile, nobody knows when the first token came.
+    known = [0.0 <= first <= 1.01 * took_s + 0.01 for first in ttft]
+    result.ttft_s = [first if is_known else None for first, is_known in zip(ttft, known)]
+    result.e2e_latency_s = [first + rest if is_known else None for first, rest, is_known in zip(ttft, decode, known)]
     result.tpot_s = [rest / (tokens - 1) if tokens > 1 else None for rest, tokens in zip(decode, longest)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from http.client import HTTPException
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..load import add_tpot
@@ -17,14 +18,17 @@ from .base import Engine, PassResult, Scores, Work
 from .http_connections import Connections
 from .http_control import HttpError
 from .http_load import drive
-from .http_stream import Answer, allow_connections
+from .http_stream import Answer, allow_connections, object_of
+from .listening import listening_notes
 from .vllm_facts import facts_of
 from .vllm_scoring import cut_ids, scores_of
 from .vllm_server_metrics import cache_facts, counters_of
-from .vllm_server_process import SERVED_NAME, ServerProcess
-from .vllm_server_requests import COMPLETIONS, Fields, bodies, fields_of
+from .vllm_server_process import SERVED_NAME, PortInUse, ServerProcess
+from .vllm_server_requests import COMPLETIONS, Fields, bodies, fields_of, most_tokens
 
 _DEATH_PATIENCE_S = 1.0
+_STARTS = 3
+_NO_ANSWER = (OSError, HTTPException)
 
 
 class VllmServer(Engine):
@@ -59,23 +63,45 @@ class VllmServer(Engine):
     def load(self, model: str, engine_args: Dict[str, Any], is_forked: bool) -> Dict[str, Any]:
         arguments = {"disable_log_stats": False, **engine_args}
         allow_connections()  # the server's own attempt at that gives up where it can't have 65,535
-        self._server = ServerProcess(model, arguments, _environment(engine_args), is_forked)
-        self._server.wait_ready()
-        self._fields = fields_of(self._server.control.find("/openapi.json"))
-        return self._facts()
+        notes = self._start(model, arguments, _environment(engine_args), is_forked)
+        self._fields = fields_of(self._find("/openapi.json"))
+        facts = self._facts()
+        facts["notes"] = [*notes, *facts["notes"], *listening_notes()]
+        return facts
+
+    def _start(self, model: str, arguments: Dict[str, Any], environment: Dict[str, str], is_forked: bool) -> List[str]:
+        """Start the server, again where it met a port in use: that is nothing of the configuration's. Notes of it."""
+        notes: List[str] = []
+        while True:
+            self._server = ServerProcess(model, arguments, environment, is_forked)
+            try:
+                self._server.wait_ready()
+                return notes
+            except PortInUse as error:
+                self._server.end()
+                if len(notes) == _STARTS - 1:
+                    raise
+                notes.append("the server was started again, as a port was in use: {}".format(error))
+                print("vbench: " + notes[-1], flush=True)
+
+    def _find(self, path: str) -> Dict[str, Any]:
+        """A page that this version may lack."""
+        assert self._server is not None
+        try:
+            return self._server.control.find(path)
+        except _NO_ANSWER:
+            self._server.raise_if_dead(patience_s=_DEATH_PATIENCE_S)
+            raise
 
     def _facts(self) -> Dict[str, Any]:
         """What the server's own pages, and its processes, say took effect."""
         assert self._server is not None
-        control = self._server.control
-        info = control.find("/server_info?config_format=json") or {}
-        config = info.get("vllm_config")
+        config = self._find("/server_info?config_format=json").get("vllm_config")
         facts: Dict[str, Any] = facts_of(config) if isinstance(config, dict) else {}  # text only, before 0.12
         for name, value in cache_facts(self._call("GET", "/metrics")).items():
             if facts.get(name) is None:
                 facts[name] = value
-        version = control.find("/version") or {}
-        facts["version"] = version.get("version")
+        facts["version"] = self._find("/version").get("version")
         facts["weights_bytes"] = _of_fullest_process(self._server.said("weights"))
         facts["notes"] = [note for one in self._server.said("notes") for note in one["notes"]]
         return facts
@@ -89,7 +115,7 @@ class VllmServer(Engine):
             # The same in every pass of a trial: writing them down isn't what is measured.
             self._asked, self._bodies = (prompts, work), bodies(prompts, work, self._fields)
             self._load_adapters(work.lora_modules)
-        answers = [Answer() for _ in prompts]
+        answers = [Answer(most) for most in most_tokens(work, len(prompts))]
         is_streamed = "beam_width" not in work.sampling
         if self._connections is None:
             self._connections = Connections(self._server.port, self._server.key)
@@ -129,8 +155,8 @@ class VllmServer(Engine):
     def _call(self, method: str, path: str, body: Optional[Any] = None) -> str:
         assert self._server is not None
         try:
-            return self._server.control.call(method, path, self._server.key, body)
-        except OSError:
+            return self._server.control.call(method, path, body)
+        except _NO_ANSWER:
             self._server.raise_if_dead(patience_s=_DEATH_PATIENCE_S)
             raise
 
@@ -146,7 +172,7 @@ class VllmServer(Engine):
                 if error.status in (404, 405):  # before 0.7
                     return None
                 raise
-            if "false" not in answer:
+            if not answer or object_of(answer.encode()).get("success"):  # older versions say nothing
                 return True
             if time.monotonic() > deadline:
                 return False

@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Tuple
 from ..keeper import die_with_parent
 from ..protocol import Channel, error_event
 from . import vllm_common as common
+from .vllm_server_guard import Guard
 
 # (arguments, server), newest first.
 _HOMES = (
@@ -32,11 +33,13 @@ _OURS = ("host", "port", "uds", "api_key", "ssl_keyfile", "ssl_certfile", "root_
 def serve(request: Dict[str, Any], fd: int, is_forked: bool) -> int:
     """Serve until told to end. What is raised instead goes to the log and, for the trial to raise, to `fd`.
 
-    `request`: `model`, `engine_args`, `name` (that the model is served under), `port`, `environment`.
+    `request`: `model`, `engine_args`, `name` (that the model is served under), `port`, `key`, `environment`.
     """
     channel = Channel(fd)
     try:
         os.environ.update(request["environment"])
+        os.environ.pop("VLLM_API_KEY", None)  # the guard alone asks for a key: two would have to be the same
+        Guard.key = request["key"]
         _spare_system_info()
         if is_forked:
             # Processes forked from here inherit the listening socket: while one lived on, a dead server's port would
@@ -109,6 +112,8 @@ def server_arguments(cli_args: Any, request: Dict[str, Any]) -> Tuple[Any, List[
     arguments.model = request["model"]
     arguments.host, arguments.port = "127.0.0.1", request["port"]
     arguments.served_model_name = [request["name"]]
+    guard = Guard.__module__ + "." + Guard.__qualname__
+    arguments.middleware = [*(getattr(arguments, "middleware", None) or []), guard]  # the last is the outermost
     quiet = {"enable_log_requests": False, "disable_log_requests": True, "disable_uvicorn_access_log": True}
     for name, value in quiet.items():  # a line for every request would cost throughput and bury the log's causes
         if hasattr(arguments, name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, NamedTuple, Optional
 
 from . import vllm_common as common
@@ -34,4 +35,4 @@ def cache_facts(exposition: str) -> Dict[str, Optional[int]]:
 
 
 def _whole(text: Optional[str]) -> Optional[int]:
-    return int(text) if text is not None and text.isdigit() else None
+    return int(text) if text is not None and re.fullmatch("[0-9]{1,18}", text) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -11,24 +12,35 @@ import stat
 import sys
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional
 
+from .family import alive, descendants
 from .http_control import Control
 
 SERVED_NAME = "vbench"
 _TERM_GRACE_S = 10.0
 _LEAVE_GRACE_S = 2.0
 _POLL_S = 0.05
+# In the words of Python, and of the libraries whose errors end a server.
+_PORT_IN_USE = ("[Errno {}]".format(errno.EADDRINUSE), "EADDRINUSE", "address already in use")
+
+
+class PortInUse(RuntimeError):
+    """The server ended because another process had a port that it wanted. Says what the server raised."""
+
+    def __init__(self, original_type: str, message: str) -> None:
+        super().__init__(message)
+        self.original_type = original_type
 
 
 class ServerProcess:
     """One running server on a free port of the loopback interface, behind a key of its own."""
 
     def __init__(self, model: str, engine_args: Dict[str, Any], environment: Dict[str, str], is_forked: bool) -> None:
-        self.key = secrets.token_hex(16)
+        self.key = "vbench-key-" + secrets.token_hex(16)  # by which it is found, should an engine print it
         self._reserved = _reserve_port()
         self.port = int(self._reserved.getsockname()[1])
-        self.control = Control(self.port)
+        self.control = Control(self.port, self.key)
         self._said_fd = os.memfd_create("vbench-server-said")  # not a pipe: a long traceback would fill one
         self._status: Optional[int] = None
         request = {
@@ -36,7 +48,8 @@ class ServerProcess:
             "engine_args": engine_args,
             "name": SERVED_NAME,
             "port": self.port,
-            "environment": dict(environment, VLLM_API_KEY=self.key),
+            "key": self.key,
+            "environment": environment,
         }
         sys.stdout.flush()
         sys.stderr.flush()
@@ -67,9 +80,22 @@ class ServerProcess:
             os._exit(status)
 
     def wait_ready(self) -> None:
-        """Return once the server answers; raise what it raised if it dies before. The deadline is the parent's."""
-        while not self.control.is_healthy():
+        """Return once the server answers; raise what it raised if it dies before. The deadline is the parent's.
+
+        What it says meanwhile goes to the log, for who asks why it was never ready.
+        """
+        said = None
+        while True:
+            is_ours = self.control.is_ours()
+            problem = self.control.health_problem() if is_ours else None
+            if is_ours and problem is None:
+                return
             self.raise_if_dead()
+            if is_ours is False:
+                problem = "what answers on port {} of 127.0.0.1 has not its key".format(self.port)
+            if problem is not None and problem != said:
+                said = problem
+                print("vbench: the server isn't ready: " + problem, flush=True)
             time.sleep(_POLL_S)
 
     def raise_if_dead(self, patience_s: float = 0.0) -> None:
@@ -77,14 +103,16 @@ class ServerProcess:
         if not _wait(self._has_ended, patience_s):
             return
         for error in self.said("error"):
+            if any(words.lower() in error["message"].lower() for words in _PORT_IN_USE):
+                raise PortInUse(error["type"], error["message"])
             raise _named_error(error["type"])(error["message"])
         raise RuntimeError("the server's process ended with {}".format(_describe_status(self._status)))
 
     def said(self, event: str) -> List[Dict[str, Any]]:
         """The messages of one kind that the server's processes have left, in order."""
         data = os.pread(self._said_fd, os.fstat(self._said_fd).st_size, 0)
-        messages = [json.loads(line) for line in data.splitlines()]
-        return [message for message in messages if message["event"] == event]
+        messages = [_message(line) for line in data.splitlines()]
+        return [message for message in messages if message.get("event") == event]
 
     def _has_ended(self) -> bool:
         if self._status is None:
@@ -94,20 +122,32 @@ class ServerProcess:
 
     def end(self) -> None:
         """SIGTERM, then SIGKILL: the server first, then what is left of the processes that it had started."""
-        family = _descendants(self.pid)
+        if self._said_fd < 0:
+            return
+        family = descendants(self.pid)
         if not self._has_ended():
             os.kill(self.pid, signal.SIGTERM)
             if not _wait(self._has_ended, _TERM_GRACE_S):
                 os.kill(self.pid, signal.SIGKILL)
                 _wait(self._has_ended, _TERM_GRACE_S)
-        _wait(lambda: not _alive(family), _LEAVE_GRACE_S)
-        for pid in _alive(family):
+        _wait(lambda: not alive(family), _LEAVE_GRACE_S)
+        for pid in alive(family):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         self._reserved.close()
         os.close(self._said_fd)
+        self._said_fd = -1
+
+
+def _message(line: bytes) -> Dict[str, Any]:
+    """Empty for a line that isn't whole: processes of the server may be killed as they write."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _reserve_port() -> socket.socket:
@@ -163,37 +203,3 @@ def _wait(is_so: Callable[[], bool], within_s: float) -> bool:
             return False
         time.sleep(_POLL_S)
     return True
-
-
-def _descendants(pid: int) -> Dict[int, str]:
-    """Children, theirs and so on: start times by pid, so that a recycled number is never taken for one of them."""
-    children: Dict[int, List[Tuple[int, str]]] = {}
-    for entry in os.listdir("/proc"):
-        fields = _stat_fields(int(entry)) if entry.isdigit() else None
-        if fields is not None:
-            children.setdefault(int(fields[1]), []).append((int(entry), fields[19]))
-    found: Dict[int, str] = {}
-    pending = [pid]
-    while pending:
-        for child, started in children.get(pending.pop(), ()):
-            found[child] = started
-            pending.append(child)
-    return found
-
-
-def _alive(family: Dict[int, str]) -> List[int]:
-    alive = []
-    for pid, started in family.items():
-        fields = _stat_fields(pid)
-        if fields is not None and fields[19] == started and fields[0] not in ("Z", "X"):
-            alive.append(pid)
-    return alive
-
-
-def _stat_fields(pid: int) -> Optional[List[str]]:
-    """`/proc/PID/stat` from the state on (proc(5)): 0 state, 1 parent, 19 start time. None when it has ended."""
-    try:
-        with open("/proc/{}/stat".format(pid), "rb") as file:
-            return file.read().rpartition(b")")[2].decode("ascii").split()
-    except OSError:
-        return None

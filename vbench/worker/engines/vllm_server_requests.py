@@ -43,6 +43,16 @@ def bodies(prompts: Sequence[Mapping[str, Any]], work: Work, fields: Fields) -> 
     return requests
 
 
+def most_tokens(work: Work, count: int) -> List[Optional[int]]:
+    """What the answer to each prompt may hold, all its sequences together; None where the request doesn't say."""
+    sequences = work.sampling.get("beam_width") or work.sampling.get("n") or 1
+    if not isinstance(sequences, int):
+        return [None] * count
+    exact = [work.exact_tokens(index) for index in range(count)]
+    most = [work.max_tokens if one is None else one for one in exact]
+    return [None if one is None else one * sequences for one in most]
+
+
 def _common(path: str, work: Work, known: Optional[FrozenSet[str]]) -> Dict[str, Any]:
     """What all requests of the path have alike."""
     body: Dict[str, Any] = {"temperature": 0.0, **work.sampling}

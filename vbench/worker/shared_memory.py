@@ -1,0 +1,151 @@
+"""Shared memory that trials leave in /dev/shm: noted as it appears, removed once the trial has ended.
+
+An engine that is killed, and some that end as they should, leave it there until the machine is started anew, and a file
+there doesn't say whose it is. So the kernel tells of each new name (inotify(7)), and a look at what the processes below
+this one have mapped says at once whether it is theirs. Nothing that another program made is ever removed.
+
+What was noted stands in a file among the keeper's temporary ones too (`NOTES`: inode and name, a line each): should the
+keeper be killed, whoever removes those removes that memory as well.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from typing import Dict, List, Optional, Set
+
+from .adopting import LIBC, descendants
+
+FOLDER = "/dev/shm"  # noqa: S108 -- nothing is made there
+NOTES = "shared-memory"
+_IN_CREATE, _IN_MOVED_TO = 0x100, 0x80
+_EVENT = struct.Struct("iIII")
+_MAX_READ = 1 << 16
+_MOST_LOOKS = 5  # an entry that none of ours maps by then is another program's
+_FIRST_PAUSE_S = 0.005
+_PAUSE_FACTOR = 20  # so many times what a look took pass until the next: other programs may make many
+
+
+class SharedMemory:
+    """Watches the folder. `fd` is readable when something has appeared there; -1 where the kernel can't tell."""
+
+    def __init__(self) -> None:
+        self.fd = _watch()
+        self._new: Dict[str, int] = {}  # name → how often it was looked for
+        self._noted: Dict[str, int] = {}  # name → inode
+        self._next_look = 0.0
+
+    def pause_s(self) -> Optional[float]:
+        """How long to wait until the next look; None where the folder says when."""
+        wait_s = self._next_look - time.monotonic()
+        if self.fd < 0 or (wait_s <= 0 and not self._new):
+            return None
+        return max(0.0, wait_s)
+
+    def is_due(self) -> bool:
+        """Whether what appeared may be asked for now."""
+        return self.fd >= 0 and time.monotonic() >= self._next_look
+
+    def look(self) -> None:
+        """Note what is new and mapped by a process below this one."""
+        if not self.is_due():
+            return
+        self._read_names()
+        if not self._new:
+            return
+        start = time.monotonic()
+        mapped = _mapped([os.getpid(), *descendants(os.getpid())])
+        for name in list(self._new):
+            inode = _inode(name)
+            if inode is not None and inode in mapped:
+                self._note(name, inode)
+            self._new[name] += 1
+            if inode is None or name in self._noted or self._new[name] >= _MOST_LOOKS:
+                del self._new[name]
+        took_s = time.monotonic() - start
+        self._next_look = start + took_s + max(_FIRST_PAUSE_S, _PAUSE_FACTOR * took_s)
+
+    def remove(self, is_end: bool = False) -> None:
+        """Remove what was noted and no process below this one maps any more; at the end what this one maps too."""
+        if not self._noted:
+            return
+        own = [] if is_end else [os.getpid()]
+        mapped = _mapped([*own, *descendants(os.getpid())])
+        for name, inode in list(self._noted.items()):
+            if inode in mapped:
+                continue
+            del self._noted[name]
+            if _inode(name) == inode:
+                try:
+                    os.unlink(os.path.join(FOLDER, name))
+                except OSError:
+                    pass  # gone meanwhile
+
+    def close(self) -> None:
+        """Stop watching, as a child of the keeper must."""
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def _note(self, name: str, inode: int) -> None:
+        self._noted[name] = inode
+        folder = own_temp_folder()
+        if folder is None:
+            return
+        try:
+            with open(os.path.join(folder, NOTES), "ab") as file:
+                file.write("{} {}\n".format(inode, name).encode(errors="surrogateescape"))
+        except OSError:
+            pass  # it is still known here
+
+    def _read_names(self) -> None:
+        try:
+            data = os.read(self.fd, _MAX_READ)
+        except OSError:
+            return  # nothing new
+        at = 0
+        while at < len(data):
+            _, _, _, length = _EVENT.unpack_from(data, at)
+            at += _EVENT.size + length
+            name = os.fsdecode(data[at - length : at].rstrip(b"\0"))
+            if name:
+                self._new.setdefault(name, 0)
+
+
+def own_temp_folder() -> Optional[str]:
+    """The keeper's folder of temporary files, where vbench gave it one."""
+    folder = os.environ.get("TMPDIR", "")
+    return folder if is_temp_folder(folder) else None
+
+
+def is_temp_folder(path: str) -> bool:
+    """Whether a path is a folder that vbench made for temporary files."""
+    return os.path.basename(path).startswith("vbench-")
+
+
+def _watch() -> int:
+    fd = int(LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+    if fd >= 0 and LIBC.inotify_add_watch(fd, FOLDER.encode(), _IN_CREATE | _IN_MOVED_TO) < 0:
+        os.close(fd)
+        fd = -1
+    return fd
+
+
+def _inode(name: str) -> Optional[int]:
+    try:
+        return os.lstat(os.path.join(FOLDER, name)).st_ino
+    except (OSError, ValueError):
+        return None
+
+
+def _mapped(pids: List[int]) -> Set[int]:
+    """The inodes of the folder's files that processes have mapped. A semaphore's is mapped under an earlier name."""
+    found: Set[int] = set()
+    place = (" " + FOLDER + "/").encode()
+    for pid in pids:
+        try:
+            with open("/proc/{}/maps".format(pid), "rb") as file:
+                found.update(int(line.split(None, 5)[4]) for line in file if place in line)
+        except OSError:
+            continue  # it has ended
+    return found
