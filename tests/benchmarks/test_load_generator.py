@@ -77,7 +77,7 @@ def test_a_request_in_pieces_is_one_and_a_client_that_leaves_is_forgotten(mock: 
 def test_what_peers_ask_first(mock: Mock) -> None:
     control = Control(mock.port)
 
-    assert control.is_healthy()
+    assert control.health_problem() is None
     assert control.find("/v1/models")["data"][0]["id"] == "mock"
     with pytest.raises(HttpError, match="HTTP 404: no such page"):
         control.call("GET", "/metrics")

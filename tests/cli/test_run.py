@@ -136,5 +136,5 @@ def test_the_stored_sweep_file_has_no_secret(vbench: Vbench) -> None:
     run(vbench, f"{BASE}environment:\n  HF_TOKEN: hf_abc\n  A: b\n")
 
     folder = vbench.run("small-run")
-    assert (folder / "sweep.yaml").read_text().endswith("environment:\n  HF_TOKEN: ***\n  A: b\n")
+    assert (folder / "sweep.yaml").read_text().endswith('environment:\n  HF_TOKEN: "***"\n  A: b\n')
     assert not any("hf_abc" in path.read_text() for path in folder.rglob("*") if path.is_file())

@@ -11,7 +11,8 @@ import pytest
 
 from tests.cli.process import Vbench
 from vbench.cli import best
-from vbench.cli.main import app, run_command
+from vbench.cli.app import app
+from vbench.cli.main import run_command
 
 COMMANDS = ("plan", "sweep", "run", "report", "best", "list", "show", "schema")
 HEAVY = {"torch", "vllm", "pandas", "matplotlib", "optuna", "numpy", "pydantic", "jinja2", "yaml", "psutil"}

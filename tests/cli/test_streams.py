@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
 import sys
 
 import pytest
@@ -32,3 +35,30 @@ def test_what_has_nothing_like_it_ends_nothing(monkeypatch: pytest.MonkeyPatch) 
     make_streams_safe()
     sys.stdout.write("模型 \ud800 🙂")
     assert raw.getvalue() == b"?? ? ?"
+
+
+def test_a_terminal_that_is_closed_is_written_to_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        make_streams_safe()
+        assert sys.stdout.isatty()
+        print("seen", flush=True)
+        assert os.read(ours, 100) == b"seen\r\n"
+        os.close(ours)
+        print("unseen", flush=True)
+        with pytest.raises(OSError, match="Input/output error"):
+            os.write(theirs, b"as it would be")
+
+
+def test_closed_descriptors_are_no_files_of_ours() -> None:
+    script = """
+import os, sys
+from vbench.cli.streams import make_streams_safe
+make_streams_safe()
+first = os.open(sys.argv[1], os.O_RDONLY)
+where = [os.readlink(f"/proc/self/fd/{fd}") for fd in (0, 1, 2)]
+sys.exit(0 if first > 2 and where == ["/dev/null"] * 3 else 1)
+"""
+    words = ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', sys.executable, "-c", script, __file__]
+    assert subprocess.run(words, check=False).returncode == 0

@@ -138,3 +138,29 @@ def test_what_to_do_is_said_though_wrappers_come_after(said: str, advice: str) -
     assert match is not None
     assert match.evidence == f"ValueError: {said}"
     assert advice in match.failure_class.advice
+
+
+def test_a_flood_of_lines_doesnt_hide_the_cause() -> None:
+    cause = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
+    match = classify(f"{'stepping' * 10}\n" * 30_000 + cause + "\n" + "stepping\n" * 30_000)
+
+    assert match is not None
+    assert (match.failure_class.name, match.evidence) == ("gpu_out_of_memory", cause)
+
+
+def test_a_line_of_megabytes_is_looked_at_by_its_ends() -> None:
+    junk = "Worker proc " * 200_000
+
+    assert classify(junk) is None
+    match = classify(junk + "CUDA out of memory")
+    assert match is not None
+    assert match.failure_class.name == "gpu_out_of_memory"
+    assert len(match.evidence) == 500
+
+
+def test_of_lines_that_are_alike_the_last_place_counts() -> None:
+    lines = ["CUDA out of memory: first", "CUDA out of memory: second", "CUDA out of memory: first"]
+    match = classify("\n".join(lines))
+
+    assert match is not None
+    assert match.evidence == "CUDA out of memory: first"

@@ -109,7 +109,7 @@ class TestFailure:
             [],
         )
         with monkeypatch.context() as patch:
-            patch.setattr(verdict, "judge", lambda *_: unsound)
+            patch.setattr(verdict, "judge", lambda *_, **__: unsound)
             t.run(0)
 
         assert t.t.runner.live_key is None
@@ -208,6 +208,7 @@ def parent(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Parent]:
     with process:
         assert process.stdout is not None
         run_uid = json.loads(process.stdout.readline())["run_uid"]
+        wait_until(lambda: len(leftovers.marked_processes(run_uid)) == 3)  # a new process has no variables at first
         yield Parent(process, run_uid, leftovers.marked_processes(run_uid))
         process.kill()
         leftovers.kill_marked(run_uid)

@@ -100,9 +100,7 @@ def test_it_can_be_cut_while_it_is_written(log: Path, monkeypatch: pytest.Monkey
     limit.hold_at_end()
 
     head, count, tail = NOTE.split(log.read_bytes())
-    numbers = [int(line) for line in tail.splitlines()[1:-1]]
     assert head == b"".join(b"%08d\n" % number for number in range(22))
-    assert numbers == sorted(set(numbers))
-    assert tail.endswith(b"\nlast words\n")
+    assert tail.endswith(b"last words\n")  # what is written in the moment of a cut may be lost, what comes later isn't
     assert int(count) > 0
     assert log.stat().st_size <= 100_000

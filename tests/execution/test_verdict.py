@@ -82,6 +82,16 @@ def test_one_that_was_done_as_it_was_being_stopped_completed() -> None:
         ({"requests": requests(ttft_s=[0.1])}, "pass 0 doesn't answer each of the 2 prompts once"),
         ({"requests": requests(ttft_s=[0.1, float("inf")])}, "pass 0 has a number that isn't finite"),
         ({"engine_metrics": {"num_preemptions": float("inf")}}, "pass 0 has a number that isn't finite"),
+        ({"requests": requests(itl_s=[[0.1], [float("inf")]])}, "pass 0 has a number that isn't finite"),
+        ({"requests": requests(itl_s=[[0.1]])}, "pass 0 doesn't answer each of the 2 prompts once"),
+        ({"requests": requests(finish_reasons=["stop"])}, "pass 0 doesn't answer each of the 2 prompts once"),
+        ({"requests": requests(send_s=[0.1])}, "pass 0 doesn't answer each of the 2 prompts once"),
+        ({"requests": requests(ttft_s=[0.1, -0.2])}, "pass 0 claims a latency of -0.2 s"),
+        ({"requests": requests(itl_s=[[0.1], [-0.3]])}, "pass 0 claims a latency of -0.3 s"),
+        ({"duration_s": 1e-12}, "pass 0 claims a duration of 1e-12 s"),
+        # The trial ran from 100 to 130.
+        ({"t": 132.0}, "pass 0 claims to have begun 32.0 s into a trial of 30.0 s"),
+        ({"t": 98.0}, "pass 0 claims to have begun -2.0 s into a trial of 30.0 s"),
     ],
 )
 def test_an_unsound_pass_is_no_result(changes: dict[str, Any], evidence: str) -> None:
@@ -89,6 +99,77 @@ def test_an_unsound_pass_is_no_result(changes: dict[str, Any], evidence: str) ->
 
     assert why(raw) == (Outcome.CRASHED, "bad_result", evidence)
     assert judge(raw)[2] == []
+
+
+def test_a_pass_that_outlasts_its_trial_is_none_where_both_have_one_clock() -> None:
+    raw = make_raw(pass_message(duration_s=25.0), DONE)  # from 110 to 135, where the trial ended at 130
+
+    _, failure, passes = verdict.judge(raw, "", LIMITS, num_prompts=2, is_timed_here=True)
+    assert failure is not None
+    assert (failure.evidence, passes) == ("pass 0 claims a duration of 25.0 s, in a trial of 30.0 s", [])
+    assert verdict.judge(raw, "", LIMITS, num_prompts=2)[0] is Outcome.COMPLETED  # the fake engine's clock is another
+
+
+def test_so_is_a_latency_that_outlasts_its_pass() -> None:
+    raw = make_raw(pass_message(requests=requests(ttft_s=[0.1, 3600.0])), DONE)
+
+    _, failure, _ = verdict.judge(raw, "", LIMITS, num_prompts=2, is_timed_here=True)
+    assert failure is not None
+    assert failure.evidence == "pass 0 claims a latency of 3600.0 s, and took 0.5 s"
+
+
+def test_a_pass_is_told_once() -> None:
+    raw = make_raw(pass_message(kind="warmup"), pass_message(), pass_message(), DONE)
+
+    assert why(raw)[2] == "the timed pass 0 was told twice"
+    assert len(judge(raw)[2]) == 2
+
+
+def test_nothing_comes_after_done() -> None:
+    assert why(make_raw(pass_message(), DONE, pass_message(index=1)))[2] == "said `pass` after `done`"
+
+
+def test_another_protocols_worker_is_not_understood() -> None:
+    hello = {"event": "hello", "protocol": 2}
+
+    assert why(make_raw(hello, pass_message(), DONE))[2].startswith("the worker speaks protocol 2, and vbench 1")
+
+
+def test_a_flooded_pipe_is_no_result() -> None:
+    raw = make_raw(pass_message(), DONE, flood="20 lines on the result pipe aren't ours", garbage=["junk"])
+
+    assert why(raw)[1:] == ("bad_result", "20 lines on the result pipe aren't ours, the first: 'junk'")
+
+
+def test_an_engine_whose_child_the_kernel_killed_for_memory() -> None:
+    error = {"event": "error", "type": "RuntimeError", "message": "Engine core initialization failed.", "t": 1.0}
+    raw = make_raw(error, exit=Exit(code=1, signal=None), kernel_oom_kills=1)
+
+    assert why(raw)[:2] == (Outcome.OUT_OF_MEMORY, "host_out_of_memory")
+    # One that says what it failed for isn't memory's, whatever else happened.
+    said = {**error, "message": "User-specified max_model_len (9) is greater than the derived max_model_len"}
+    assert why(make_raw(said, exit=Exit(code=1, signal=None), kernel_oom_kills=1))[0] is Outcome.INFEASIBLE
+
+
+def test_a_phase_lies_within_its_trial_whatever_it_says() -> None:
+    raw = make_raw(phase("load", 50.0), phase("pass", 120.0), phase("close", 1e12))
+
+    assert [(one.name, one.start_s, one.end_s) for one in verdict.phases_of(raw)] == [
+        ("start", 0.0, 0.0), ("load", 0.0, 20.0), ("pass", 20.0, 30.0), ("close", 30.0, 30.0)
+    ]  # fmt: skip
+
+
+def test_latencies_that_are_missing_for_the_clocks_sake_are_told() -> None:
+    raw = make_raw(pass_message(requests=requests(tpot_s=[0.1, 0.1])), pass_message(index=1), DONE)
+    (warning,) = verdict.warnings_of(raw, judge(raw)[2], None)
+
+    assert warning.startswith("1 of 2 timed passes have no time to first token: the machine's clock was set")
+
+
+def test_what_was_left_out_of_a_log_is_told() -> None:
+    (warning,) = verdict.warnings_of(make_raw(DONE, log_left_out=3 * 1024**2), [], None)
+
+    assert "3 MiB of it were left out of the log" in warning
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -69,9 +70,8 @@ def main() -> int:
     if options.only is not None:
         return _show(seed, options.only)
     if options.atheris:
-        from tests.faults.fuzz_coverage import by_coverage
-
-        return by_coverage(options.files, seed)
+        words = [sys.executable, "-m", "tests.faults.fuzz_coverage", str(options.files), str(seed)]
+        return subprocess.run(words, check=False).returncode
     begun = time.monotonic()
     found = fuzz(options.files, seed, options.processes)
     _tell(found, seed)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-
-_PIDS = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))
 
 
 @contextlib.contextmanager
@@ -30,7 +29,7 @@ def of_files(pid: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def of_processes(pid: int) -> Iterator[None]:
-    """The process can start no further one: by a cgroup, as the system's own limit doesn't hold for root."""
+    """The process can start no further one: by a control group, as the system's own limit doesn't hold for root."""
     if os.geteuid() != 0:
         before = resource.prlimit(pid, resource.RLIMIT_NPROC)
         resource.prlimit(pid, resource.RLIMIT_NPROC, (1, before[1]))
@@ -39,43 +38,60 @@ def of_processes(pid: int) -> Iterator[None]:
         finally:
             resource.prlimit(pid, resource.RLIMIT_NPROC, before)
         return
-    with _own_group(pid) as group:
-        (group / "pids.max").write_text("1")
-        try:
-            yield
-        finally:
-            (group / "pids.max").write_text("max")
+    with _own_group(pid, "pids", {"pids.max": "1"}):
+        yield
 
 
 @contextlib.contextmanager
-def _own_group(pid: int) -> Iterator[Path]:
-    """A cgroup with this process alone; skips the test where there is none to be had."""
-    for root in _PIDS:
-        group = root / f"vbench-test-{uuid.uuid4().hex[:8]}"
-        with contextlib.suppress(OSError):
-            group.mkdir()
-            break
-    else:
-        pytest.skip("no cgroup can be made here")
-    before = _group_of(pid, group.parent)
+def of_memory(pid: int, mib: int) -> Iterator[None]:
+    """The process and all that it starts have so much memory together; who wants more is killed by the kernel."""
+    limit = str(mib << 20)
+    if not re.search(r"^SwapTotal: +0 kB$", Path("/proc/meminfo").read_text(encoding="utf-8"), re.MULTILINE):
+        pytest.skip("this machine has swap: what is killed here is written there instead")
+    with _own_group(pid, "memory", {"memory.max": limit, "memory.limit_in_bytes": limit}):
+        yield
+
+
+@contextlib.contextmanager
+def _own_group(pid: int, controller: str, settings: Mapping[str, str]) -> Iterator[None]:
+    """Move the process to a control group with what it knows of these settings; skips where there is none to be had."""
+    before = _group_of(pid, controller)
+    group = before / f"vbench-test-{uuid.uuid4().hex[:8]}"
     try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    try:
+        known = [name for name in settings if (group / name).exists()]
         try:
-            if not (group / "pids.max").exists():
-                pytest.skip("cgroups here don't count processes")
+            for name in known:
+                (group / name).write_text(settings[name])
             (group / "cgroup.procs").write_text(str(pid))
         except OSError as error:
-            pytest.skip(f"no process can be moved to a cgroup here: {error}")
-        yield group
-        (before / "cgroup.procs").write_text(str(pid))
+            pytest.skip(f"no process can be moved to a control group here: {error}")
+        if not known:
+            pytest.skip(f"control groups here don't limit {controller}")
+        yield
     finally:
-        with contextlib.suppress(OSError):
-            group.rmdir()
+        _empty(group, before)
 
 
-def _group_of(pid: int, root: Path) -> Path:
-    lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
-    names = {line.split(":")[1]: line.split(":")[2] for line in lines}
-    return root / names.get("pids", names.get("", "/")).lstrip("/")
+def _group_of(pid: int, controller: str) -> Path:
+    lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()]
+    for _, names, path in lines:
+        if controller in names.split(","):
+            return Path("/sys/fs/cgroup", controller, path.lstrip("/"))
+    return Path("/sys/fs/cgroup", next((path for _, names, path in lines if not names), "/").lstrip("/"))
+
+
+def _empty(group: Path, into: Path) -> None:
+    end = time.monotonic() + 120.0
+    while (pids := (group / "cgroup.procs").read_text().split()) and time.monotonic() < end:
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                (into / "cgroup.procs").write_text(pid)
+        time.sleep(0.01)
+    group.rmdir()
 
 
 @contextlib.contextmanager

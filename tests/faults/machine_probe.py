@@ -1,9 +1,10 @@
 """Run by the tests where the loader finds the fake libnvidia-ml: sweeps of the fake engine on a card that goes wrong.
 
 The first argument is JSON: `folder`, `spec` (lines for the sweep file), `overrides`, `acts`: by moment
-(`trial_finished 0`, `trial_started 1`, `pass 1`: the passes of trial 1), the lines that are in force from then on (`PID`
-is the last trial's process, `OTHER` this one); `gives_back_s`: so long after the last act all is as at first; `mend`: the
-lines before the sweep is gone on with, None: it isn't. Prints what was said, and the records.
+(`trial_finished 0`, `trial_started 1`, `pass 1`: the passes of trial 1), the lines that hold from then on (`PID` is the
+last trial's process, `OTHER` this one); `gives_back_s`: so long after the error that follows the last act all is as at
+first; `answer_s`: NVML has to answer within; `mend`: lines that hold when the sweep is gone on with, None: it isn't.
+Prints what was said, and the records.
 """
 
 from __future__ import annotations
@@ -52,8 +53,6 @@ class Acting(Recorder):
         lines = self.acts.pop(moment, None)
         if lines is not None:
             self.show(lines)
-            if self.gives_back_s is not None and not self.acts:
-                threading.Timer(self.gives_back_s, self.show, [[]]).start()
 
     def show(self, lines: list[str]) -> None:
         """From the start on these hold besides what always held."""
@@ -70,6 +69,8 @@ class Acting(Recorder):
     def heard(self, message: dict[str, Any]) -> None:
         if message["event"] == "hello":
             self.pid = int(message["pid"])
+        elif message["event"] == "error" and self.gives_back_s is not None and not self.acts:
+            threading.Timer(self.gives_back_s, self.show, [[]]).start()
         elif message["event"] == "phase":
             self.act(f"{message['name']} {self.trial}")
 
@@ -79,7 +80,8 @@ class Acting(Recorder):
 
 
 def probe(wanted: dict[str, Any]) -> dict[str, Any]:
-    gpu_unready.ANSWER_S, memory.STOP_S = 2.0, 1.0
+    if wanted.get("answer_s"):
+        gpu_unready.ANSWER_S, memory.STOP_S = wanted["answer_s"], 1.0
     folder = Path(wanted["folder"])
     folder.mkdir(exist_ok=True)
     spec = parse_spec(

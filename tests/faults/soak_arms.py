@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 COMPLETED = "completed"
-_FINE, _CRASHED, _LATE, _MEMORY = (COMPLETED,), ("crashed",), ("timed_out",), ("out_of_memory",)
-_KILLED = (*_CRASHED, *_MEMORY)  # whoever else has the kernel kill for memory meanwhile is believed
+_FINE, _LATE, _MEMORY = (COMPLETED,), ("timed_out",), ("out_of_memory",)
+_CRASHED = ("crashed", *_MEMORY)  # where the kernel kills for memory meanwhile, whoever it was, that may be the reason
 _FAILED = (*_CRASHED, *_LATE, "interrupted")
 _AT_CLOSE = (*_FAILED, COMPLETED)  # an engine that is kept isn't closed within its trial
 
@@ -19,7 +19,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("exception@load", "exception@pass", "engine_dead@pass", "recursion@pass"), _CRASHED),
     **dict.fromkeys(("interrupt@pass", "sys_exit@load", "exit@pass", "term@pass"), _CRASHED),
     **dict.fromkeys(("segfault@load", "segfault@pass", "abort@load"), _CRASHED),
-    **dict.fromkeys(("kill@load", "kill@pass", "kill_child@load"), _KILLED),
+    **dict.fromkeys(("kill@load", "kill@pass", "kill_child@load"), _CRASHED),
     **dict.fromkeys(("bus_error@pass", "errno=ENOSPC@load", "errno=EMFILE@pass", "errno=EADDRINUSE@load"), _FAILED),
     **dict.fromkeys(("exception@close", "exit@close", "segfault@close", "hang@close"), _AT_CLOSE),
     **dict.fromkeys(("hang@load", "hang@pass", "hang_deaf@pass", "stop@pass"), _LATE),

@@ -17,6 +17,8 @@ from tests.faults.soak_looks import children
 _TRIAL_SIGNALS = (*[signal.SIGKILL] * 4, *[signal.SIGTERM] * 2, *[signal.SIGSEGV] * 2)
 _VBENCH_SIGNALS = (*[signal.SIGKILL] * 5, *[signal.SIGINT] * 2, *[signal.SIGTERM] * 2, signal.SIGHUP, signal.SIGSTOP)
 _KEEPER_SHARE = 0.3
+_APART = 2
+"""Trials between two hits at least: a keeper that dies again and again as it starts ends the sweep, and says so."""
 _START_SHARE = 0.2
 """Of the sittings that are cut, those that are cut while vbench starts."""
 
@@ -90,7 +92,7 @@ class Hits:
             self._due = self._next(trials)
 
     def _next(self, trials: int) -> float:
-        return trials + self._draw.expovariate(1 / self._mean)
+        return trials + _APART + self._draw.expovariate(1 / self._mean)
 
 
 def _send(pid: int, parents: list[int], number: signal.Signals) -> bool:

@@ -27,6 +27,9 @@ from vbench.sweep import ledger
 COMMAND = Path(__file__).parent / "soak_vbench.py"
 LOOK_EVERY = 50
 _POLL_S = 0.05
+_HELD_ALONE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+"""Has glibc give back at once what is freed, so that memory seen is memory held: else the largest flood of a run stays
+as room for the next (some 20 MiB, once), and hides what grows."""
 _GONE_WITHIN_S = 60.0
 _LEFT_ALONE_SHARE = 0.15
 _TRIALS_A_CUT = 6
@@ -115,7 +118,7 @@ class Soak:
         with (self._folder / "out.txt").open("ab") as output:
             process = subprocess.Popen(
                 [*map(str, words)], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env={**os.environ, **{name: str(path) for name, path in own.items()}},
+                env={**os.environ, **_HELD_ALONE, **{name: str(path) for name, path in own.items()}},
             )  # fmt: skip
         try:
             self._attend(process, cut)

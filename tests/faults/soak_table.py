@@ -60,7 +60,8 @@ def _shown(value: Any) -> str:
 def _growth(found: Sequence[Seen]) -> Iterator[str]:
     yield (
         "A straight line through the looks, one every 50 trials or oftener, the first tenth left out; growth in a "
-        "thousand trials with its 95 % interval. *Flat*: the interval ends below the limit. *Grows*: it begins above."
+        "thousand trials with its 95 % interval; memory as glibc has it that returns what is freed at "
+        "once. *Flat*: the interval ends below the limit. *Grows*: it begins above."
     )
     yield from [
         "",

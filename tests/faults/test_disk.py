@@ -9,14 +9,18 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tests.cli.process import BASE, COMMAND, Vbench, records_of, run_facts
 from tests.faults.matrix import Counts, fault
 from tests.faults.small_disk import PAGE_KIB, SmallDisk, small_disk
+from vbench.execution.live_engine import LiveEngine
 from vbench.records.disk import RESERVE_BYTES
+
+if TYPE_CHECKING:
+    from vbench.execution.trial_process import TrialProcess
 
 RESERVE_KIB = RESERVE_BYTES // 1024
 TRIALS = 3
@@ -203,3 +207,19 @@ def test_a_folder_that_cannot_be_written_any_more(
         code, said, _ = sweep(disk)
         assert code == 0, said
         counts.records(run, TRIALS)
+
+
+@fault("vbench", "no room for what a kept engine has said", "it stays in the log where it is; the trial stands")
+def test_a_log_that_cannot_be_moved(tmp_path: Path) -> None:
+    said = tmp_path / "0000.log"
+    said.write_bytes(b"of trial 0\nof trial 1\n")
+    full = tmp_path / "0001.log"
+    full.symlink_to("/dev/full")
+    engine = LiveEngine(process=cast("TrialProcess", None), log=said, log_end=11, said="", gpus_before=None)
+
+    engine.move_log(full)
+    assert said.read_bytes() == b"of trial 0\nof trial 1\n"
+
+    engine.move_log(tmp_path / "0002.log")
+    assert said.read_bytes() == b"of trial 0\n"
+    assert (tmp_path / "0002.log").read_bytes() == b"of trial 1\n"

@@ -108,7 +108,7 @@ def test_shared_memory_is_full(vbench: Vbench, counts: Counts) -> None:
 @fault("machine", "vbench's own file-descriptor limit", "it works, or ends with the limit named; nothing is lost")
 def test_the_limit_of_open_files(vbench: Vbench, counts: Counts) -> None:
     vbench.write(f"{BASE}parameters: {{max_num_seqs: [1, 2]}}\nsearch: {{method: grid, finalists: 0}}\n")
-    limits = (8, 12, 16, 20, 24)
+    limits = (8, 16, 24)
     counts.tried(len(limits) - 1)
     for most in limits:
 
@@ -169,7 +169,7 @@ def test_nvml_that_no_longer_reads(card: Probe) -> None:
 )
 @pytest.mark.parametrize("moment", ["pass 0", "trial_finished 0"])
 def test_nvml_that_blocks(card: Probe, moment: str) -> None:
-    said = card(spec=TWO, acts={moment: STUCK})
+    said = card(spec=TWO, acts={moment: STUCK}, answer_s=8.0)
 
     assert "the NVIDIA driver no longer answers" in said["stopped"]
     assert _ends(said) == [("completed", None), ("interrupted", "nvml_stuck")]
@@ -226,7 +226,7 @@ def test_the_balloon_is_killed(emulated: Probe, point: str) -> None:
 def test_memory_that_another_process_gives_back(card: Probe) -> None:
     """The trial is run once more, and this time the failure is its own."""
     taken = _card(9 * GIB, f"OTHER:{7 * GIB}")
-    said = card(spec=f"{TWO}sampling: {{fail: oom}}\n", acts={"load 1": taken}, gives_back_s=2.0, release_s=120.0)
+    said = card(spec=f"{TWO}sampling: {{fail: oom}}\n", acts={"load 1": taken}, gives_back_s=3.0, release_s=120.0)
 
     assert _ends(said) == [("out_of_memory", "gpu_out_of_memory")] * 2
     assert "started anew after gpu_memory_taken" in said["records"][1]["environment"]["notes"]

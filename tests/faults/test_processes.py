@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,11 @@ import pytest
 
 from tests.execution.bench import Bench, How, is_alive, open_bench, wait_until
 from tests.faults import limits
+from tests.faults.keepers import make_keeper
 from tests.faults.matrix import fault
 from vbench.errors import MachineError
-from vbench.execution import keeper_client, leftovers, process_tree, trial_process, worker_question
-from vbench.execution.interpreters import Interpreter
-from vbench.execution.keeper_client import Keeper, KeeperGone
+from vbench.execution import keeper_client, leftovers, process_tree, trial_process
+from vbench.execution.memory import MemorySampler
 from vbench.outcome import Outcome
 from vbench.spec.types import Deadlines
 
@@ -59,17 +57,33 @@ def test_what_a_trial_leaves_running_is_ended(fake_bench: Bench, how: How, left:
 @fault("engine", "sweep file that sets VBENCH_RUN", "the variable by which processes are known stays ours")
 @BOTH
 def test_no_configuration_changes_the_mark(fake_bench: Bench, how: How) -> None:
-    seen: list[str] = []
-
-    def look(message: dict[str, Any]) -> None:
-        if message["event"] == "pass":
-            seen.extend(str(pid) for pid in fake_bench.processes())
-
     others = {leftovers.RUN_MARK: "another", leftovers.KEEPER_MARK: "another"}
-    ran = fake_bench.run(how=how, environment=others, engine_args={"fail": "leave_child@load"}, on_event=look)
+    ran = fake_bench.run(how=how, environment=others, engine_args={"fail": "leave_child@load"}, keep_engine=True)
+    assert ran.raw.engine is not None, ran.log
 
-    assert ran.outcome is Outcome.COMPLETED, ran.log
-    assert len(set(seen)) == 2  # the trial and its child
+    assert len(fake_bench.processes()) == 2  # the trial and its child
+
+    fake_bench.close(ran.raw.engine)
+
+
+class TestOutOfMemory:
+    """By the kernel's own hand, in a control group with little memory."""
+
+    @fault("engine", "OOM kill of the worker, by the kernel", "the trial is `out_of_memory`, the next one runs")
+    def test_of_the_worker(self, tmp_path: Path) -> None:
+        with open_bench("fake", tmp_path) as bench, limits.of_memory(bench.keeper.pid, 96):
+            ran = bench.run(engine_args={"fail": "eat=512"})
+
+            assert (ran.outcome, ran.failure_class) == (Outcome.OUT_OF_MEMORY, "host_out_of_memory"), ran.log
+            assert bench.run().outcome is Outcome.COMPLETED
+
+    @fault("engine", "OOM kill of its child only, by the kernel", "the trial is `out_of_memory`, the next one runs")
+    def test_of_its_child(self, tmp_path: Path) -> None:
+        with open_bench("fake", tmp_path) as bench, limits.of_memory(bench.keeper.pid, 96):
+            ran = bench.run(engine_args={"fail": "eat_in_child"})
+
+            assert (ran.outcome, ran.failure_class) == (Outcome.OUT_OF_MEMORY, "host_out_of_memory"), ran.log
+            assert bench.run().outcome is Outcome.COMPLETED
 
 
 class TestRequest:
@@ -127,22 +141,21 @@ class TestShortOf:
 
             assert bench.run().outcome is Outcome.COMPLETED
 
+    @fault("machine", "no more threads", "exit code 3 says what to raise; the trial that had begun is ended")
+    def test_threads(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refused(_: MemorySampler) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(MemorySampler, "start", refused)
+        with open_bench("fake", tmp_path) as bench, pytest.raises(MachineError, match="no more processes or threads"):
+            bench.run(engine_args={"fail": "hang_deaf"})
+
     @fault(
         "machine", "file-descriptor limit, in vbench", "exit code 3 says what to raise; nothing of the trial is left"
     )
     def test_descriptors_of_our_own(self, tmp_path: Path) -> None:
         with limits.of_files(os.getpid()), pytest.raises(MachineError):
             make_keeper(tmp_path)
-
-
-def make_keeper(folder: Path, engine: str = "fake", **environment: str) -> Keeper:
-    interpreter = Interpreter(
-        path=sys.executable, python_version="3", distribution="x", engine_version="1", packages={}
-    )
-    return Keeper(
-        interpreter, engine, preload=True, environment=environment, run_uid="ab" * 16,
-        log=folder / "keeper.log",
-    )  # fmt: skip
 
 
 class TestKeeper:
@@ -186,132 +199,6 @@ class TestKeeper:
             assert ran.failure_class == "keeper_gone"
             assert bench.processes() == []
             assert bench.temp_folders() == []
-
-
-IMPORTS = {
-    "raises": "raise ImportError('libcudart.so.12: cannot open shared object file')",
-    "aborts": "import os; os.abort()",
-    "exits": "import os; os._exit(3)",
-    "hangs": "import time; time.sleep(600)",
-    "hangs with a child": "import subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); "
-    "print('up', flush=True); time.sleep(600)",
-}
-
-
-@pytest.fixture
-def broken(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Variables with which an import of vLLM does what the parameter says."""
-    package = tmp_path / "broken" / "vllm"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(IMPORTS[request.param] + "\n")
-    return {"PYTHONPATH": str(package.parent)}
-
-
-class TestImport:
-    @fault("engine", "import error", "trials start cold, and each record has the import's own last words")
-    @pytest.mark.parametrize("broken", ["raises"], indirect=True)
-    def test_one_that_raises_is_told(self, tmp_path: Path, broken: dict[str, str]) -> None:
-        with make_keeper(tmp_path, "vllm", **broken) as keeper:
-            keeper.wait_ready(240)
-
-            assert not keeper.can_fork
-            assert "ImportError: libcudart.so.12" in str(keeper.fork_blocker)
-
-    @fault("engine", "crash at import", "the keeper's end is told; trials start cold and fail by themselves")
-    @pytest.mark.parametrize("broken", ["aborts", "exits"], indirect=True)
-    def test_one_that_crashes_is_told(self, tmp_path: Path, broken: dict[str, str]) -> None:
-        with (
-            make_keeper(tmp_path, "vllm", **broken) as keeper,
-            pytest.raises(KeeperGone, match=r"killed by SIGABRT|exit code 3"),
-        ):
-            keeper.wait_ready(240)
-
-    @fault("engine", "hang at import", "the load deadline ends it, with what it had started")
-    @pytest.mark.parametrize("broken", ["hangs", "hangs with a child"], indirect=True)
-    def test_one_that_hangs_is_given_up(self, tmp_path: Path, broken: dict[str, str]) -> None:
-        with make_keeper(tmp_path, "vllm", **broken) as keeper, pytest.raises(KeeperGone, match="took over"):
-            keeper.wait_ready(2.0)
-
-    @fault("vbench", "SIGKILL while the engine is imported", "the import ends too, with what it had started")
-    @pytest.mark.parametrize("broken", ["hangs with a child"], indirect=True)
-    @pytest.mark.parametrize("verb", ["keeper", "describe"])
-    def test_none_outlives_vbench(self, tmp_path: Path, broken: dict[str, str], verb: str) -> None:
-        parent = subprocess.Popen([sys.executable, "-c", ASKING, str(tmp_path), verb], env={**os.environ, **broken})
-        try:
-            assert wait_until(lambda: sleepers(parent.pid))
-            begun = process_tree.descendants(parent.pid)
-        finally:
-            parent.kill()
-            parent.wait()
-        if verb == "describe":  # what it started in a session of its own isn't ours to find: it is said in the docs
-            for pid in begun:
-                if is_sleeper(pid):
-                    os.kill(pid, signal.SIGKILL)
-
-        assert wait_until(lambda: not any(map(is_alive, begun)))
-
-
-ASKING = """
-import sys
-from pathlib import Path
-from tests.faults.test_processes import make_keeper
-from vbench.execution.worker_question import ask_worker
-
-folder, verb = Path(sys.argv[1]), sys.argv[2]
-if verb == "keeper":
-    make_keeper(folder, "vllm").wait_ready(600)
-else:
-    ask_worker(sys.executable, ["describe", "vllm"], 600)
-"""
-
-
-def sleepers(pid: int) -> list[int]:
-    return [one for one in process_tree.descendants(pid) if is_sleeper(one)]
-
-
-def is_sleeper(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8") == "sleep\n"
-    except OSError:
-        return False
-
-
-class TestQuestion:
-    @fault("engine", "import that leaves a process with its output open", "the answer is taken, the process ended")
-    def test_nobody_waits_for_what_it_leaves(self, tmp_path: Path) -> None:
-        script = tmp_path / "python"
-        script.write_text("#!/bin/sh\nsleep 600 &\necho $! >&2\necho said\n")
-        script.chmod(0o755)
-
-        said = worker_question.run_worker([str(script)], 120)
-
-        assert (said.output, said.code) == ("said\n", 0)
-        assert wait_until(lambda: not is_alive(int(said.errors)))
-
-    @fault("surroundings", "no standard descriptors", "questions and keepers get descriptors of their own")
-    def test_closed_descriptors_are_no_matter(self, tmp_path: Path) -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", WITHOUT_DESCRIPTORS, str(tmp_path)], timeout=600, check=False, env=os.environ
-        )
-
-        assert done.returncode == 0
-        assert (tmp_path / "answer").read_text() == "True fake"
-
-
-WITHOUT_DESCRIPTORS = """
-import os, sys
-from pathlib import Path
-from tests.faults.test_processes import make_keeper
-from vbench.execution.worker_question import ask_worker
-
-for fd in range(3):
-    os.close(fd)
-folder = Path(sys.argv[1])
-answer, _ = ask_worker(sys.executable, ["describe", "fake"], 240)
-with make_keeper(folder) as keeper:
-    keeper.wait_ready(240)
-    (folder / "answer").write_text(f"{keeper.can_fork} {answer.get('engine')}")
-"""
 
 
 def test_a_packet_is_small_whatever_the_request(monkeypatch: pytest.MonkeyPatch, fake_bench: Bench) -> None:

@@ -109,6 +109,7 @@ def test_a_flood_of_the_result_pipe_ends(
     bench: Bench, fail: str, evidence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "_MAX_MESSAGE_BYTES", 8 * 1024**2)
+    monkeypatch.setattr(watch, "_MAX_MESSAGES", 10_000)
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     ran = bench.run(engine_args={"fail": f"{fail}@pass"}, deadlines=LONG)

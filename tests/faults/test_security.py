@@ -1,8 +1,7 @@
-"""What others may try: code in a sweep file, a record or a prompt; a page that runs scripts; files that others read."""
+"""What others may try: a results folder that they made, a page that runs scripts, files that they read."""
 
 from __future__ import annotations
 
-import ast
 import base64
 import hashlib
 import json
@@ -12,7 +11,6 @@ import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,125 +28,6 @@ def marker(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "ran"
     yield path
     assert not path.exists(), "planted code was run"
-
-
-def _trees() -> Iterator[tuple[Path, ast.AST]]:
-    for path in sorted(_SOURCE.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
-
-
-_RUNS_TEXT = {"eval", "exec", "compile", "__import__"}
-_RUNS_DATA = {
-    "os.system", "os.popen", "pickle.load", "pickle.loads", "shelve.open", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
-    "runpy.run_path", "runpy.run_module", "code.interact", "subprocess.getoutput",
-    "subprocess.getstatusoutput", "torch.load", "numpy.load", "np.load", "joblib.load", "importlib.reload",
-}  # fmt: skip
-
-
-@fault(
-    "security", "code that runs what it reads", "vbench has no `eval`, `exec`, `pickle`, `yaml.load` or shell anywhere."
-)
-def test_no_code_of_ours_runs_what_it_reads() -> None:
-    found = [f"{path}:{node.lineno}" for path, tree in _trees() for node in ast.walk(tree) if _is_forbidden(node)]
-    assert not found
-    # What a report's own helper processes send it. It makes plain values, and is never read from a file.
-    marshalling = {path.name for path, tree in _trees() if "import marshal" in ast.unparse(tree)}
-    assert marshalling <= {"plain.py", "slim.py", "section_process.py"}
-
-
-def _is_forbidden(node: Any) -> bool:
-    if isinstance(node, ast.Import) and any(one.name in ("pickle", "shelve", "dill") for one in node.names):
-        return True
-    if not isinstance(node, ast.Call):
-        return False
-    name = ast.unparse(node.func)
-    has_shell = any(one.arg == "shell" and ast.unparse(one.value) != "False" for one in node.keywords)
-    loads_code = name == "yaml.compose" and not any(one.arg == "Loader" for one in node.keywords)
-    return name in _RUNS_TEXT or name in _RUNS_DATA or has_shell or loads_code
-
-
-def test_the_look_for_such_code_finds_it() -> None:
-    for text in ("eval('1')", "import pickle", "os.system('x')", "subprocess.run('x', shell=True)", "yaml.load(f)"):
-        assert any(map(_is_forbidden, ast.walk(ast.parse(text)))), text
-    for text in ("re.compile('x')", "subprocess.run(['x'])", "ast.literal_eval('1')"):
-        assert not any(map(_is_forbidden, ast.walk(ast.parse(text)))), text
-
-
-@fault("security", "programs started through a shell", "Every command is a list of arguments.")
-def test_commands_are_lists_of_arguments() -> None:
-    starters = (
-        "subprocess.run",
-        "subprocess.Popen",
-        "subprocess.check_output",
-        "subprocess.check_call",
-        "subprocess.call",
-    )
-    calls = [
-        (path, node) for path, tree in _trees() for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in starters
-    ]  # fmt: skip
-    assert calls
-    for path, call in calls:
-        is_text = isinstance(call.args[0], (ast.JoinedStr, ast.Constant, ast.BinOp))
-        assert not is_text, f"{path}:{call.lineno} starts a program by one text"
-
-
-_CODE = """\
-name: '$(touch {0})x'
-description: "`touch {0}` {{{{ ''.__class__ }}}} %(x)s"
-environment: {{A: '$(touch {0})', B: '; touch {0}'}}
-parameters: {{dtype: [float16, "$(touch {0})"]}}
-"""
-_IN_A_SWEEP = "code in a sweep file: YAML tags, templates, shell words"
-_AS_TEXT = "A clear error, or plain text; nothing is run."
-
-
-@fault("security", _IN_A_SWEEP, _AS_TEXT)
-def test_code_in_a_sweep_file(vbench: Vbench, marker: Path) -> None:
-    text = BASE.replace("name: small\n", "") + _CODE.format(marker.name)
-    vbench("sweep", vbench.write(text), "--set", f"model=;touch {marker.name} #", check=0)
-    vbench("report", check=0)
-    vbench("best", check=0)
-    assert not list(vbench.folder.rglob(marker.name))
-
-
-@fault("security", _IN_A_SWEEP, _AS_TEXT)
-@pytest.mark.parametrize(
-    "text",
-    [
-        "description: !!python/object/apply:os.system ['touch {0}']\n",
-        "description: !!python/object/new:subprocess.Popen [['touch', '{0}']]\n",
-        "environment: {{A: !!python/name:os.system }}\n",
-        'constraints: [\'__import__("os").system("touch {0}") <= 1\']\n',
-        "objective: \"exec('open({0}, 1)')\"\n",
-    ],
-)
-def test_code_that_is_no_sweep_file(vbench: Vbench, marker: Path, text: str) -> None:
-    done = vbench("sweep", vbench.write(BASE + text.format(marker)), check=2)
-    assert "small.yaml:" in done.stderr
-
-
-@fault("security", "code in a prompt", "Prompts are data: they come back as they went in.")
-def test_code_in_a_prompt(vbench: Vbench, marker: Path) -> None:
-    hostile = [
-        f"$(touch {marker})",
-        "{{ cycler.__init__ }}",
-        "'; DROP TABLE x; --",
-        "<script>alert(1)</script>",
-        "%n%n\x1b[2J",
-    ]
-    text = "".join(json.dumps({"prompt": one, "id": one}) + "\n" for one in hostile)
-    (vbench.folder / "p.jsonl").write_text(text)
-    file = vbench.write(
-        BASE.replace("{synthetic: {count: 4, input_tokens: 8}, output_tokens: 8}", "{file: p.jsonl, output_tokens: 8}")
-    )
-    vbench("run", file, check=0)
-    stored = [
-        json.loads(line)["prompt"] for line in (vbench.run("small-run") / "prompts.jsonl").read_text().splitlines()
-    ]
-    assert stored == hostile
-    shown = vbench("prompts", "show", "p.jsonl", check=0)
-    assert "\x1b" not in shown.stdout
 
 
 _SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`;$(touch {0})\x1b]0;x\x07"
@@ -257,20 +136,11 @@ def test_trusted_code_is_marked(vbench: Vbench, *, is_trusting: bool) -> None:
     vbench("report", check=0)
     pages = [path for path in (vbench.folder / "reports").rglob("*") if path.suffix in (".html", ".md")]
     assert len(pages) == 2
+    assert is_trusting or 'trust_remote_code":true' not in (vbench.run() / "trials.jsonl").read_text()
     for said in (swept.stdout, *(path.read_text().replace("\\_", "_") for path in pages)):
         assert ("engine may run code" in said) == is_trusting
         for name in ("model_loader_extra_config.trust_remote_code", ", trust_remote_code", "environment.PYTHONPATH"):
             assert (name in said) == is_trusting
-
-
-def test_it_is_never_on_by_itself(vbench: Vbench) -> None:
-    vbench("sweep", vbench.write(BASE), check=0)
-    (record,) = (vbench.run() / "trials.jsonl").read_text().splitlines()
-    assert "trust_remote_code" not in record
-    for path, tree in _trees():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
-                assert ast.unparse(node.value) == "False", path
 
 
 @fault(
@@ -278,20 +148,23 @@ def test_it_is_never_on_by_itself(vbench: Vbench) -> None:
     "a `run.json` with another run's mark, or a part of one",
     "The run is refused; nobody's processes are ended.",
 )
-@pytest.mark.parametrize("uid", ["", "0", None, 7, "*", "0" * 31, "../../x", "0" * 33])
-def test_a_mark_that_is_none(vbench: Vbench, uid: object) -> None:
+def test_a_mark_that_is_none(vbench: Vbench, counts: Counts) -> None:
     file = vbench.write(BASE)
     vbench("sweep", file, check=0)
     run = vbench.run()
     facts = run_facts(run)
-    (run / "run.json").write_text(json.dumps(facts | {"run_uid": uid}))
-    environment = {**vbench.environment(), "VBENCH_RUN": str(uid)}
-    with subprocess.Popen(["/bin/sleep", "600"], env=environment) as bystander:
-        done = vbench("sweep", file, "--set", "search.finalists=0")
+    uids = ("", "0", None, "*", "0" * 31, "../../x")
+    counts.tried(len(uids) - 1)
+    for uid in uids:
+        (run / "run.json").write_text(json.dumps(facts | {"run_uid": uid}))
+        environment = {**vbench.environment(), "VBENCH_RUN": str(uid)}
+        with subprocess.Popen(["/bin/sleep", "600"], env=environment) as bystander:
+            done = vbench("sweep", file)
+            still_runs = bystander.poll() is None
+            bystander.kill()
         assert done.returncode == 4, done.stderr
         assert "run_uid" in done.stderr
-        assert bystander.poll() is None
-        bystander.kill()
+        assert still_runs
 
 
 @fault(

@@ -30,7 +30,7 @@ _ONLY_FOR_A_MOMENT = {"rss_kib", "keeper_rss_kib"}
 def test_a_short_soak(short_folder: Path, counts: Counts) -> None:
     found = soak.run_arms(
         short_folder / "soak", ARMS, trials=_TRIALS, seed=3, speed=_SPEED, slow=False, jobs=len(ARMS),
-        limit_s=_LIMIT_S, deadline_s=60.0, within_s=1.5,
+        limit_s=_LIMIT_S, deadline_s=60.0, within_s=0.8,
     )  # fmt: skip
     shown = soak.summary(found)
     counts.tried(shown["faults_planted"] + shown["kills"] - 1)
@@ -42,7 +42,7 @@ def test_a_short_soak(short_folder: Path, counts: Counts) -> None:
         _assert_nothing_piles_up(one.looks)
     assert shown["simulated_hours"] > 0.5
     assert shown["faults_planted"] > 10
-    assert shown["kills_of_vbench"] > 2
+    assert shown["kills_of_vbench"] > 0
     assert shown["kills"] > shown["kills_of_vbench"]
 
 

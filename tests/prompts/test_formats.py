@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from vbench.errors import SpecError
 from vbench.prompts.reading import FileContent, content_digest, format_of, read_file
+from vbench.prompts.summary import common_prefix_share
 from vbench.spec.prompt_types import PromptFile
 
 GOOD = {"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "Because."}]}
@@ -174,3 +176,46 @@ def test_token_ids_have_no_chat_template(tmp_path: Path) -> None:
 def test_an_output_length_is_a_whole_number(tmp_path: Path, value: str) -> None:
     with pytest.raises(SpecError, match=r"a\.jsonl:1: output_tokens must be a whole number, 1 or more"):
         read(write(tmp_path, "a.jsonl", f'{{"prompt": "a", "output_tokens": {value}}}'))
+
+
+def test_lines_behind_one_that_is_too_long_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vbench.prompts.jsonl.MAX_LINE_BYTES", 100)
+    monkeypatch.setattr("vbench.prompts.jsonl._SKIPPED_BYTES", 7)
+    fits = json.dumps({"prompt": "a" * 85}) + "\n"  # exactly as long as a line may be
+    path = tmp_path / "p.jsonl"
+    path.write_text(f'{fits}{{"prompt": "{"a" * 1000}"}}\n{fits}nonsense\n')
+    assert len(fits) == 100
+    with pytest.raises(SpecError) as caught:
+        read_file(PromptFile(path=path))
+    assert [problem.line for problem in caught.value.problems] == [2, 4]
+
+
+def test_ids_that_are_there_twice_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(f'{{"prompt": "p", "id": {one}}}\n' for one in (1, 2, '"2"', 2, "[3]", "[3]", 1)))
+    content = read_file(PromptFile(path=path))
+    assert len(content.items) == 7
+    (note,) = content.notes
+    assert note.startswith("line 4 has the id of line 2, and 1 more such line")
+
+
+@pytest.mark.parametrize("name", ["pipe.jsonl", "pipe.txt", "pipe.json", "/dev/null", "folder"])
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "folder":
+        path.mkdir()
+        os.mkfifo(path / "a.txt")
+    elif not path.exists():
+        os.mkfifo(path)
+    with pytest.raises(SpecError, match="it is a pipe or a device"):
+        read_file(PromptFile(path=path))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [("", "", 0), ("a", "b", 0), ("ab", "ab", 2), ("ab", "abc", 2), ("abcdx", "abcdyz", 4), ("xbcd", "abcd", 0)],
+)
+def test_common_beginnings_are_found_by_halves(one: str, other: str, shared: int) -> None:
+    total = len(one) + len(other)
+    share = common_prefix_share([{"prompt": one}, {"prompt": other}])
+    assert share == (round(shared / total, 4) if total else 0.0)

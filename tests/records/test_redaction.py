@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.records.builders import make_record
-from vbench.records import redaction
+from vbench.execution.failures import clean_line
 from vbench.records.record import Failure
 from vbench.records.redacted_files import Logs, hide_secrets_in
 from vbench.records.redacted_record import clean_record
@@ -22,7 +22,10 @@ VALUE = "pl4nted/va+lue"
 
 @pytest.fixture(autouse=True)
 def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(redaction.os, "environ", {"HOME": "/nowhere"})
+    for name in [*os.environ]:
+        if is_secret(name) or name in ("XDG_CACHE_HOME", "HF_HOME", "HF_TOKEN_PATH"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", "/nowhere")
     KNOWN.forget()
     yield
     KNOWN.forget()
@@ -127,7 +130,8 @@ def test_the_environment_and_token_files_are_known(tmp_path: Path, monkeypatch: 
         "HF_HOME": str(tmp_path), "HF_TOKEN_PATH": str(tmp_path / "elsewhere"), "A_PASS": "env-pa55",
         "HTTPS_PROXY": "http://u:pr0xy-pass@h:1", "HARMLESS": "visible-1",
     }  # fmt: skip
-    monkeypatch.setattr(redaction.os, "environ", variables)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     KNOWN.forget()
     for secret in ("file-t0ken-1", "file-t0ken-2", "file-t0ken-3", "env-pa55", "pr0xy-pass"):
         assert clean(f"<{secret}>") == "<***>"
@@ -162,6 +166,12 @@ def test_a_record_is_clean_and_its_numbers_are_as_they_were() -> None:
     assert record.measurements == clean_record(record).measurements
     plain = make_record(1)
     assert clean_record(plain) is plain
+
+
+@pytest.mark.parametrize("before", [495, 3_995, 7_995])
+def test_a_secret_is_hidden_before_a_line_is_cut(before: int) -> None:
+    learn_settings({"PASSWORD": VALUE})
+    assert VALUE[:4] not in clean_line("." * before + VALUE + "!")
 
 
 def test_a_file_is_overwritten_in_place(tmp_path: Path) -> None:

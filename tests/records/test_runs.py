@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from tests.records.builders import NOW
 from vbench.errors import StoreError, UsageError
+from vbench.records import lock
 from vbench.records.runs import RunFolder, create, find_runs, read_json, resolve_run, write_json_atomic
 
 
@@ -160,3 +162,52 @@ def test_a_broken_json_file_is_a_store_error_that_names_it(tmp_path: Path, text:
     with pytest.raises(StoreError, match="missing"):
         read_json(tmp_path / "machine.json")
     assert json.dumps(None) == "null"
+
+
+def test_a_run_after_the_clock_was_set_back_is_the_latest_all_the_same(tmp_path: Path) -> None:
+    future = make(tmp_path, "a", 3600)
+    for sweep in ("a", "b", "a"):
+        run = make(tmp_path, sweep, 0)
+        assert resolve_run(tmp_path, "") == run
+    assert [run.run_id for run in find_runs(tmp_path)] == [f"{future.run_id}-{n}" for n in (4, 3, 2)] + [future.run_id]
+    assert make(tmp_path, "a", 7200).run_id == "20261103-113000"
+
+
+@pytest.mark.parametrize("text", ["a" * 300, "~nobody-of-this-name", "a/" * 3000])
+def test_a_name_that_no_file_can_have_is_no_run(tmp_path: Path, text: str) -> None:
+    make(tmp_path, "demo")
+    with pytest.raises(UsageError, match=r"no run '(a|~nobody)") as caught:
+        resolve_run(tmp_path, text)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_folder_that_takes_no_file_is_a_store_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.mkdir
+
+    def mkdir(self: Path, *words: object, **options: object) -> None:
+        if self.name == "samples":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(self, *words, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(StoreError, match="samples can't be created: No space left on device; free some space"):
+        create(tmp_path, "demo", NOW)
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(StoreError, match="can't be locked: No locks available"), make(tmp_path, "demo").lock():
+        pass
+
+
+def test_the_holder_of_a_run_is_who_has_its_lock_open(tmp_path: Path) -> None:
+    run = make(tmp_path, "demo")
+    assert lock.holder(run.lock_path) is None
+    with run.lock():
+        assert lock.holder(run.lock_path) == os.getpid()
+    assert lock.holder(run.lock_path) is None
+    run.lock_path.write_text("not a pid")
+    assert lock.holder(run.lock_path) is None

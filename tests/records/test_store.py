@@ -144,6 +144,7 @@ def test_every_bad_line_is_named_and_the_others_are_read(path: Path) -> None:
     assert [problem.line for problem in result.problems] == [2, 3, 4, 5, 6, 7]
     assert result.messages()[0].startswith(f"{path}:2: not valid JSON")
     assert "upgrade vbench" in result.messages()[3]
+    assert result.beyond == {0}
     assert "config" in result.messages()[5]
 
 

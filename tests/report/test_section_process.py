@@ -13,6 +13,7 @@ from vbench.report import section_process as module
 from vbench.report.build import build_report
 from vbench.report.contents import read_run
 from vbench.report.page import make_page
+from vbench.report.processes import has_cores
 from vbench.report.section_process import SectionProcess, section_process
 from vbench.report.sections import each_section, is_made_beside, makers_of, sections_of
 from vbench.report.subject import Subject
@@ -21,7 +22,7 @@ from vbench.report.subject import Subject
 @pytest.fixture(autouse=True)
 def _every_run_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE", 1)
-    if not module.has_cores():
+    if not has_cores():
         pytest.skip("one core: no process beside")
 
 

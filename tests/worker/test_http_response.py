@@ -103,7 +103,7 @@ def test_an_error_is_kept_whole(framing: str, size: int) -> None:
     if framing == "close":
         response.close()
 
-    assert (response.status, response.body, response.is_ended) == (400, body, True)
+    assert (response.status, bytes(response.body), response.is_ended) == (400, body, True)
 
 
 def test_a_body_of_no_bytes_is_an_end() -> None:

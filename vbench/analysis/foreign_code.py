@@ -28,11 +28,6 @@ def foreign_code(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_found(config, "")))
 
 
-def trusts_remote_code(config: Mapping[str, Any]) -> bool:
-    """Whether code out of a model's repository may run."""
-    return any(one.rpartition(".")[2] == TRUST for one in foreign_code(config))
-
-
 def foreign_code_note(configs: Iterable[Mapping[str, Any]]) -> str | None:
     """A sentence that says so; None where no configuration has any."""
     found = list(dict.fromkeys(one for config in configs for one in foreign_code(config)))

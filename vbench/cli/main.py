@@ -81,7 +81,7 @@ def _speak_utf8() -> None:
     """Begin again in Python's UTF-8 mode where the locale's encoding isn't UTF-8: names of files, variables and
     prompts may hold what it has no letters for. What we start then speaks UTF-8 as well. Output stays in the locale's.
     """
-    if sys.getfilesystemencoding() == "utf-8" or _UTF8 in sys._xoptions:
+    if sys.getfilesystemencoding() == "utf-8" or _UTF8 in sys._xoptions or not sys.executable:
         return
     os.environ["PYTHONUTF8"] = "1"
     os.execv(sys.executable, [sys.executable, "-X", _UTF8, *sys.orig_argv[1:]])  # noqa: S606 -- ourselves, as we were called

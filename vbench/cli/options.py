@@ -144,16 +144,10 @@ Parallel = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+_FAULTS = "After a trial that the machine spoilt, not its settings: stop, which is the default, or go on with the next."
 MachineFaults = Annotated[
     str | None,
-    typer.Option(
-        "--machine-faults",
-        metavar="stop|go_on",
-        help="After a trial that the machine spoilt, not its settings (a full disk, memory that isn't given back): "
-        "stop, the default, or go on with the next.",
-        rich_help_panel=_LIMITS,
-        show_default=False,
-    ),
+    typer.Option("--machine-faults", metavar="stop|go_on", help=_FAULTS, rich_help_panel=_LIMITS, show_default=False),
 ]
 FromRuns = Annotated[
     list[str] | None,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vbench.execution.failure_classes import CLASSES, FailureClass
+from vbench.records.redaction import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Match:
 
 # Printed on healthy runs too, as is whatever the engine logs below ERROR; they must not decide anything.
 _HARMLESS = re.compile(
-    r"Cannot use FA version 2|SymmMemCommunicator|on startup\. Desired GPU memory utilization is|Found ulimit of \d+ and"
+    r"Cannot use FA version 2|SymmMemCommunicator|on startup\. Desired GPU memory utilization is|"
+    r"Found ulimit of \d+ and"
 )
 # `(EngineCore pid=7) ERROR 11-03 09:30:00 [core.py:12] `, and `ERROR 06-01 09:30:00 worker.py:12] ` of older versions.
 _STAMP = r"\s+\d\d-\d\d \d\d:\d\d:\d\d\s+(?:\[[^\]]*\]|\S+:\d+\])\s*"
@@ -58,7 +60,7 @@ def _is_harmless(line: str) -> bool:
 
 def clean_line(line: str, limit: int = 500) -> str:
     """A log line without the logger's prefix, cut to a length that a table can bear."""
-    line = line.strip()[:_MOST_CHARACTERS]
+    line = clean(line.strip()[: 2 * _MOST_CHARACTERS])[:_MOST_CHARACTERS]  # a secret that is cut isn't known any more
     cleaned = _PYDANTIC.sub("", _PREFIX.sub("", line)).strip()
     cleaned = cleaned.encode(errors="replace").decode()  # no half surrogates
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,13 +38,15 @@ class LiveEngine:
         return self.process.trial_id
 
     def move_log(self, into: Path) -> None:
-        """Move what the engine's processes have said since its first trial to another trial's log."""
+        """Move what the engine's processes have said since its first trial to another trial's log. It stays where it is
+        where there is no room: the trial has been measured."""
         if into == self.log:
             return
-        with self.log.open("r+b") as source, into.open("ab") as target:
+        with suppress(OSError), self.log.open("r+b") as source, into.open("ab") as target:
             source.seek(self.log_end)
-            if data := source.read():
-                target.write(data)
+            shutil.copyfileobj(source, target)
+            target.flush()
+            if source.tell() > self.log_end:
                 source.truncate(self.log_end)  # they append, so that nothing is left out at their next line
 
     def close(

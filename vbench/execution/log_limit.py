@@ -1,7 +1,7 @@
 """A trial's log is kept within bounds while it is written: its head and its tail stay, the middle is left out.
 
 What writes there has it open for appending, so a file that is cut shorter is gone on with at its new end. Nothing else
-is asked of the file system, and no writer knows of it.
+is asked of the file system, and no writer knows of it. What a flood writes in the very moment of a cut may be lost.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from vbench.analysis.quality import greedy_agreement
 from vbench.execution.runner import RawTrial
 from vbench.quality.texts import MAX_TOKENS, TextSet, load_texts, text_lines
 from vbench.records.record import Quality
+from vbench.records.redaction import clean
 from vbench.records.runs import RunFolder, write_bytes_atomic
 from vbench.spec.parameters import domains
 from vbench.spec.types import Choice, SweepSpec
@@ -105,4 +106,4 @@ def _end_of(raw: RawTrial) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    return clean(" ".join(text.split()))[:300]

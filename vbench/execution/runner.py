@@ -6,6 +6,7 @@ What the trial said and how it ended is returned as a RawTrial; what that means 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,6 +27,7 @@ from vbench.execution.memory import (
     ProcessTreeMemory,
 )
 from vbench.execution.oom_kills import kernel_oom_kills
+from vbench.execution.shortages import machine_error
 from vbench.execution.stopping import Stopper
 from vbench.execution.trial_process import TrialProcess
 from vbench.execution.watch import Watch
@@ -170,7 +172,10 @@ def _sampled(
     raw.host = HostCounters(process.keeper.pid)
     sampler = MemorySampler(source, GPU_SAMPLE_INTERVAL_S if is_gpu else SAMPLE_INTERVAL_S, raw.host)
     raw.memory_source = source.name
-    sampler.start()
+    try:
+        sampler.start()
+    except RuntimeError as error:  # no room for another thread; the keeper ends the trial as the sweep ends
+        raise machine_error(errno.EAGAIN, "the trial's memory can't be read") from error
     try:
         yield source, sampler
     finally:

@@ -240,8 +240,8 @@ class TrialRunner:
         if raw.is_kept and raw.engine is not None:
             self._live = (attempt.key, raw.engine)
         tried.fork_blocker = keeper.fork_blocker
+        self._logs.look(self.run_folder.log(tried.number))  # before a line of it is cut, and a secret with it
         record = record_of(tried, raw, self._around)
-        self._logs.look(self.run_folder.log(tried.number))
         if record.outcome is not Outcome.COMPLETED:  # unsound, or over the budget, perhaps only as it was started
             self.release()
         reserved.check()  # what was measured while it went isn't the card's either: no record, tried again

@@ -31,6 +31,9 @@ _SIGKILL = 9
 # vLLM says its configuration at start, in every version from 0.5 on.
 _SEVERAL_RANKS = re.compile(r"\btensor_parallel_size=(?:[2-9]|\d\d)")
 _WRAPPER = "engine_died"  # of failure_classes: it says that a process ended, and not why
+_A_DEATH = re.compile(
+    r"\bsignal 9\b|SIGKILL|\b(?:exit ?code|returncode)\W+-9\b|\b(?:died|dead|killed)\b", re.IGNORECASE
+)
 _OOM_KILL = "the kernel's out-of-memory killer struck meanwhile"
 _OOM_ADVICE = "lower the KV space, quantize, or free host memory"
 _RESULT_ADVICE = "run the trial again; report it if it stays"
@@ -142,11 +145,11 @@ def warnings_of(raw: RawTrial, passes: Sequence[Pass], asked: Sequence[int] | No
         warnings.append(f"{len(raw.leftovers)} process(es) outlived the trial and were ended")
     if raw.timed_out is not None and raw.of("done"):
         warnings.append("the worker didn't end by itself after its last result and was killed")
-    warnings += _disturbed_watch(raw)
+    warnings += _disturbed_watch(raw, timed)
     return [*warnings, *foreign_warnings(raw.gpu_samples), *raw.gpu_warnings]
 
 
-def _disturbed_watch(raw: RawTrial) -> list[str]:
+def _disturbed_watch(raw: RawTrial, timed: Sequence[Pass]) -> list[str]:
     warnings = []
     if raw.log_left_out:
         warnings.append(
@@ -157,6 +160,12 @@ def _disturbed_watch(raw: RawTrial) -> list[str]:
         warnings.append(
             f"vbench stood still for {raw.stood_still_s:.0f} s meanwhile (suspended, or the machine overloaded): no "
             "deadline counts that, but a pass may have been spoiled by it; run the trial again if its passes differ"
+        )
+    clockless = sum(one.requests.ttft_s is None and one.requests.tpot_s is not None for one in timed)
+    if clockless:
+        warnings.append(
+            f"{clockless} of {len(timed)} timed passes have no time to first token: the machine's clock was set while "
+            "they ran; throughput isn't touched by that"
         )
     return warnings
 
@@ -193,7 +202,8 @@ def _timed_out(raw: RawTrial, deadlines: Deadlines, phase: str, log_text: str) -
 def _from_error(raw: RawTrial, error: dict[str, Any], log_text: str, phase: str) -> tuple[Outcome, Failure]:
     raised = f"{error.get('type', 'Error')}: {error.get('message', '')}"
     match = classify(f"{log_text}\n{raised}")
-    if raw.kernel_oom_kills > 0 and (match is None or match.failure_class.name == _WRAPPER):
+    is_of_a_death = bool(_A_DEATH.search(raised)) if match is None else match.failure_class.name == _WRAPPER
+    if raw.kernel_oom_kills > 0 and is_of_a_death:  # the kernel may have counted another program's
         evidence = f"{clean_line(raised.splitlines()[0], 200)} ({_OOM_KILL})"
         return _failed(Outcome.OUT_OF_MEMORY, "host_out_of_memory", evidence, _OOM_ADVICE, phase)
     if match is None:

@@ -17,6 +17,7 @@ from vbench.execution.memory import MemorySampler
 from vbench.execution.messages import message_of
 from vbench.execution.stopping import Stopper
 from vbench.execution.trial_process import TrialProcess
+from vbench.records.redaction import clean
 from vbench.spec.types import Deadlines
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 
 _EXIT_GRACE_S = 10.0  # between `done` and the process's end
 _MESSAGE_S = 0.05  # before looking again for the rest of a message
-_STOOD_STILL_S = 2.0  # beyond what was waited for: then it was vbench that didn't run
+_STOOD_STILL_S = 5.0  # beyond what was waited for: then it was vbench that didn't run
 _TELL_MEMORY_S = 0.5
 _CHUNK_BYTES = 1 << 16
 _TURN_BYTES = 1 << 20  # so much of the pipe at once, then deadlines are looked at again
 _MAX_MESSAGE_BYTES = 256 * 1024**2
 _MAX_BYTES = 2 * 1024**3  # of all messages that are kept
+_SHOWN_BYTES = 1000  # of a line that isn't ours: more than is kept, so that no secret is cut before it is hidden
 _MAX_GARBAGE = 20  # lines: of more than that, nothing sound will come any more
 _MAX_MESSAGES = 100_000
 _MAX_TOLD, _MAX_TOLD_PER_S = 1000, 20  # `tokens` come twice a second
@@ -146,7 +148,7 @@ class Watch:
             if not chunk:
                 self.is_pipe_open = False
                 if self.buffer:
-                    self._refuse(bytes(self.buffer[:200]))
+                    self._refuse(bytes(self.buffer[:_SHOWN_BYTES]))
                 return
             searched = len(self.buffer)  # a pass's message may have many megabytes: no byte of it is looked at twice
             self.buffer += chunk
@@ -156,12 +158,12 @@ class Watch:
                     if self.is_pipe_open:
                         self._take(bytes(line))
             if len(self.buffer) > _MAX_MESSAGE_BYTES:
-                self._refuse(bytes(self.buffer[:200]))
+                self._refuse(bytes(self.buffer[:_SHOWN_BYTES]))
                 self._flooded(f"a line of over {_MAX_MESSAGE_BYTES >> 20} MiB came down the result pipe")
 
     def _refuse(self, line: bytes) -> None:
         """Keep the beginning of what isn't ours; too much of that ends the trial."""
-        self.raw.garbage.append(line[:200].decode(errors="replace"))
+        self.raw.garbage.append(clean(line[:_SHOWN_BYTES].decode(errors="replace"))[:200])
         if len(self.raw.garbage) >= _MAX_GARBAGE:
             self._flooded(f"{_MAX_GARBAGE} lines on the result pipe aren't ours")
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from urllib.parse import quote
 from vbench.records.secret_names import is_secret, secrets_by_look
 
 HIDDEN = "***"
-_SHORTEST = 6
+_SHORTEST, _SHORT = 6, 200
 _LONGEST_WORD = 20
 _MOST = 2_000
 _WORD = re.compile(r"[a-z_]+|[A-Z_]+|[A-Z]?[a-z]+")
@@ -48,6 +49,7 @@ class Secrets:
         for line in dict.fromkeys([value.strip(), *map(str.strip, value.splitlines())]):
             if _is_telling(line):
                 self._values.update(dict.fromkeys(_written(line)))
+                _clean_short.cache_clear()
         while len(self._values) > _MOST:  # of a file made to have many
             del self._values[next(iter(self._values))]
 
@@ -75,6 +77,7 @@ class Secrets:
     def forget(self) -> None:
         """Everything (for tests)."""
         self.__init__()  # type: ignore[misc]
+        _clean_short.cache_clear()
 
 
 KNOWN = Secrets()
@@ -162,6 +165,10 @@ def clean(text: str) -> str:
     >>> clean("GET https://me:pa55@host/x with Bearer abc123def")
     'GET https://me:***@host/x with Bearer ***'
     """
+    return _clean_short(text) if len(text) <= _SHORT else _clean(text)
+
+
+def _clean(text: str) -> str:
     spans = secret_spans(text)
     if not spans:
         return text
@@ -170,6 +177,10 @@ def clean(text: str) -> str:
         parts += [text[last:begin], HIDDEN]
         last = end
     return "".join([*parts, text[last:]])
+
+
+_clean_short = lru_cache(maxsize=8192)(_clean)
+"""Records are full of the same short texts, trial after trial."""
 
 
 def clean_data(value: Any, name: str = "") -> Any:

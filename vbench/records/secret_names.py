@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 # Parts of names that only secrets have.
 _STRONG = re.compile(
@@ -43,16 +44,25 @@ def is_secret(name: str, value: Any = "x") -> bool:
     >>> is_secret("GITHUB_PAT"), is_secret("eos_token"), is_secret("TOKENIZERS_PARALLELISM"), is_secret("PATH")
     (True, False, False, False)
     """
-    name = name[-_LONGEST_NAME:]
-    if value is None or isinstance(value, bool) or name.upper() in _NO_SECRET or _PLACE.search(name):
+    if value is None or isinstance(value, bool):
         return False
-    if _STRONG.search(name):
-        return str(value).lower() not in _SWITCHES
-    pattern = _VARIABLE if name.rpartition(".")[2].isupper() else _WEAK
-    if not pattern.search(name) or _OF_TEXT.search(name):
+    kind = _kind(name[-_LONGEST_NAME:])
+    if kind is None:
         return False
     text = str(value)
+    if kind == "strong":
+        return text.lower() not in _SWITCHES
     return text.lower() not in _SWITCHES and not _NUMBER.fullmatch(text) and not text.startswith(("<", "["))
+
+
+@lru_cache(maxsize=4096)
+def _kind(name: str) -> Literal["strong", "weak"] | None:
+    if name.upper() in _NO_SECRET or _PLACE.search(name):
+        return None
+    if _STRONG.search(name):
+        return "strong"
+    pattern = _VARIABLE if name.rpartition(".")[2].isupper() else _WEAK
+    return "weak" if pattern.search(name) and not _OF_TEXT.search(name) else None
 
 
 _DIGIT_WITHIN = r"(?=[\w.~+/=-]*[\d])"

@@ -9,7 +9,7 @@ from typing import Any
 from vbench.errors import Problem
 from vbench.spec.calling import is_own_parameter
 from vbench.spec.problems import Problems, shown
-from vbench.spec.yaml_lines import parse_value
+from vbench.spec.yaml_lines import MAX_DEPTH, parse_value
 
 
 def apply_overrides(
@@ -28,6 +28,10 @@ def apply_overrides(
         if not equals or not all(key.split(".")):
             wrong = Problem(message="expected KEY=VALUE", key=f"--set {override}", hint="such as --set search.trials=5")
             problems.found.append(wrong)
+            continue
+        if key.count(".") >= MAX_DEPTH:
+            deep = f"nested more than {MAX_DEPTH} levels deep"
+            problems.found.append(Problem(message=deep, key=f"--set {key}"))
             continue
         try:
             value = parse_value(text)

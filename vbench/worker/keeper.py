@@ -210,7 +210,7 @@ class _Keeper:
     def kill_all(self) -> None:
         """Kill every process group that is left, then whatever we started that moved to a session of its own: what is
         below us comes to us as its parents end, and what can't come has our mark. Then remove what they left."""
-        self.memory.look()
+        self.memory.look(is_last=True)
         for pid in self.pids.values():
             try:
                 os.killpg(pid, signal.SIGKILL)

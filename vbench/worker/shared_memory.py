@@ -47,9 +47,9 @@ class SharedMemory:
         """Whether what appeared may be asked for now."""
         return self.fd >= 0 and time.monotonic() >= self._next_look
 
-    def look(self) -> None:
-        """Note what is new and mapped by a process below this one."""
-        if not self.is_due():
+    def look(self, is_last: bool = False) -> None:
+        """Note what is new and mapped by a process below this one. The last look can't wait."""
+        if self.fd < 0 or not (is_last or self.is_due()):
             return
         self._read_names()
         if not self._new:

@@ -20,6 +20,7 @@ MARKS = ("VBENCH_RUN", "VBENCH_KEEPER")
 """Variables by which vbench knows its processes: no configuration changes them."""
 _FORK_S = 5.0
 _FORK_PAUSE_S = 0.25
+_OOM_SCORE = 500
 
 
 def fork() -> int:
@@ -46,6 +47,7 @@ def become_trial(how: str, fds: List[int], keeper_pid: int, to_close: Tuple[int,
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
         die_with_parent(keeper_pid)
+        _be_killed_first()
         for fd in to_close:
             os.close(fd)
         result_fd, log_fd, request_fd, *next_fds = fds
@@ -62,6 +64,18 @@ def become_trial(how: str, fds: List[int], keeper_pid: int, to_close: Tuple[int,
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _be_killed_first() -> None:
+    """Where memory runs out the kernel is to end the trial, which costs a record that says so, and not the keeper or
+    vbench, which are smaller anyway (proc(5), oom_score_adj; children inherit it)."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as file:
+            if int(file.read()) < _OOM_SCORE:
+                file.seek(0)
+                file.write(str(_OOM_SCORE))
+    except (OSError, ValueError):
+        pass  # the kernel's own choice, then
 
 
 def _exec_fresh(request_fd: int, fds: List[int]) -> None:

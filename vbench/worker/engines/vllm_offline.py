@@ -144,8 +144,7 @@ def _add_latencies(result: PassResult, stats: List[Any], longest: List[int], too
         return
     ttft = [one[0] for one in times if one is not None]
     decode = [one[1] for one in times if one is not None]
-    # Where the wall clock was set meanwhile, nobody knows when the first token came.
-    known = [0.0 <= first <= 1.01 * took_s + 0.01 for first in ttft]
-    result.ttft_s = [first if is_known else None for first, is_known in zip(ttft, known)]
-    result.e2e_latency_s = [first + rest if is_known else None for first, rest, is_known in zip(ttft, decode, known)]
+    if all(0.0 <= first <= 1.01 * took_s + 0.01 for first in ttft):  # else that clock was set meanwhile
+        result.ttft_s = list(ttft)
+        result.e2e_latency_s = [first + rest for first, rest in zip(ttft, decode)]
     result.tpot_s = [rest / (tokens - 1) if tokens > 1 else None for rest, tokens in zip(decode, longest)]
