@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.faults import every
 from tests.faults.matrix import PARTS
@@ -14,12 +16,27 @@ FOLDER = Path(__file__).parent
 
 
 def declared() -> Iterator[tuple[str, str, str]]:
-    """What the tests' marks say, read without running them."""
+    """What the tests' marks say, without running them."""
     for path in sorted(FOLDER.glob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "fault":
-                part, name, promise = (ast.literal_eval(one) for one in node.args)
-                yield part, name, promise
+        module = importlib.import_module(f"tests.faults.{path.stem}")
+        for one in _with_members(vars(module).values()):
+            yield from (mark.args for mark in _marks(one) if mark.name == "fault")
+
+
+def _with_members(found: Iterable[Any]) -> Iterator[Any]:
+    for one in list(found):
+        yield one
+        if isinstance(one, type) and one.__name__.startswith("Test"):
+            yield from vars(one).values()
+
+
+def _marks(one: Any) -> Iterator[pytest.Mark]:
+    """A test's own, and those of its parameters."""
+    marks = getattr(one, "pytestmark", None)
+    for mark in marks if isinstance(marks, list) else []:
+        yield mark
+        for value in mark.args[1] if mark.name == "parametrize" else ():
+            yield from (each.mark for each in getattr(value, "marks", ()))
 
 
 def row(**changes: Any) -> dict[str, Any]:
