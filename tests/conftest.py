@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # A shell's background jobs begin with SIGINT ignored, and what they start inherits that: Ctrl-C couldn't be tested.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# `nohup` has SIGHUP ignored, and what inherits that goes on. A handler isn't inherited.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -124,9 +124,16 @@ def keeper_of(vbench_pid: int, run: Path) -> int | None:
 
 
 def trial_of(vbench_pid: int, run: Path) -> int | None:
-    """The marked process whose parent is the keeper."""
+    """The marked process whose parent is the keeper, and which leads a group: who watches over an import doesn't."""
     keeper = keeper_of(vbench_pid, run)
-    return next((pid for pid in marked(run) if keeper is not None and _parent(pid) == keeper), None)
+    return next((pid for pid in marked(run) if keeper is not None and _parent(pid) == keeper and _leads(pid)), None)
+
+
+def _leads(pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 def _pids() -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from tests.cli.process import Vbench
 from vbench.cli import best
 from vbench.cli.app import app
-from vbench.cli.main import run_command
+from vbench.cli.main import main, run_command
 
 COMMANDS = ("plan", "sweep", "run", "report", "best", "list", "show", "schema")
 HEAVY = {"torch", "vllm", "pandas", "matplotlib", "optuna", "numpy", "pydantic", "jinja2", "yaml", "psutil"}
@@ -92,3 +93,32 @@ def test_debug_shows_the_traceback_wherever_it_stands(vbench: Vbench) -> None:
     done = vbench("sweep", "missing.yaml", "--debug")
     assert "Traceback" in done.stderr
     assert "UsageError" in done.stderr
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_ctrl_c_is_no_traceback_and_no_defect_whenever_it_comes(
+    is_wrapped: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> int:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            if is_wrapped:
+                raise ImportError("a library that was being imported") from error
+            raise
+
+    monkeypatch.setattr("sys.argv", ["vbench", "list"])
+    monkeypatch.setattr("vbench.cli.hiding.hide_secrets", lambda: None)
+    monkeypatch.setattr("vbench.cli.streams.make_streams_safe", lambda **_: None)
+    monkeypatch.setattr("vbench.cli.app.app" if is_wrapped else "vbench.cli.main.run_command", interrupted)
+    if is_wrapped:
+        assert run_command(["list"], is_debugging=False) == 130
+    else:
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            with pytest.raises(SystemExit) as ending:
+                main()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert ending.value.code == 130
+    assert capsys.readouterr().err == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -52,6 +53,19 @@ def holding(bench: Bench, how: How, before: set[Path]) -> LiveEngine:
 
 
 class TestSharedMemory:
+    @fault("engine", "shared memory that another program has mapped too", "it stays as long as that needs it")
+    def test_that_of_two(self, tmp_path: Path) -> None:
+        before = left()
+        with open_bench("fake", tmp_path) as bench:
+            engine = holding(bench, "cold", before)
+            (made,) = left() - before
+            with made.open("r+b") as file, mmap.mmap(file.fileno(), 0):
+                bench.close(engine)
+                bench.run(how="cold")
+                assert made.exists()
+            bench.run(how="cold")
+            assert wait_until(lambda: left() == before)
+
     @fault("engine", "shared memory left by a trial that ended well", PROMISE)
     @BOTH
     def test_after_a_good_end(self, tmp_path: Path, how: How) -> None:
@@ -165,14 +179,18 @@ class TestKilledVbench:
         temporary = Path(vbench.environment()["TMPDIR"])
         monkeypatch.setattr(tempfile, "tempdir", str(temporary))
         used = leftovers.make_temp_folder("cd" * 16)
-        foreign = temporary / "vbench-notes-of-mine"
-        foreign.mkdir()
+        foreign = [temporary / name for name in ("vbench-notes-of-mine", "vbench-20261122-baseline")]
+        for one in foreign:
+            one.mkdir(0o700)
+            (one / "trials.jsonl").write_text("{}\n")
 
         vbench("sweep", vbench.write(BASE + "baseline: {}\n"), check=0)
 
-        assert sorted(temporary.iterdir()) == sorted([used, foreign])
+        assert sorted(temporary.iterdir()) == sorted([used, *foreign])
+        assert [len(list(one.iterdir())) for one in foreign] == [1, 1]
         leftovers.remove_temp_folder(used)
-        foreign.rmdir()
+        for one in foreign:
+            shutil.rmtree(one)
 
 
 @pytest.mark.engine

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vbench.records.redaction import KNOWN
 from vbench.spec.loader import parse_spec, spec_digest
 from vbench.spec.types import SweepSpec
 
@@ -81,3 +82,14 @@ def test_a_sweep_that_moves_with_its_folder_is_the_same(tmp_path: Path) -> None:
         digests.append(spec_digest(parse_spec(text, tmp_path / name / "s.yaml")))
 
     assert digests[0] == digests[1]
+
+
+def test_a_variable_around_vbench_makes_no_other_sweep(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = spec_digest(parse(SWEEP, ["environment.PROJECT=acme2024"]))
+    monkeypatch.setenv("DATABASE_PASSWORD", "acme2024")
+    KNOWN.forget()
+    try:
+        assert spec_digest(parse(SWEEP, ["environment.PROJECT=acme2024"])) == before
+    finally:
+        monkeypatch.undo()
+        KNOWN.forget()

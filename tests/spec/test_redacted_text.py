@@ -62,3 +62,9 @@ def test_a_file_without_secrets_is_unchanged() -> None:
 def test_overrides(given: str, shown: str, stored: str) -> None:
     assert shown_override(given) == shown
     assert stored_override(given) == stored
+
+
+@pytest.mark.parametrize("text", ["\n", "{a: [", "{a: ", " ", "- "])
+def test_a_long_text_that_is_no_yaml_takes_no_longer_for_each_character(text: str) -> None:
+    # Were each place looked at from each other, this would take hours.
+    assert text_without_secrets("\t" + text * (600_000 // len(text))).strip().startswith(text.strip())

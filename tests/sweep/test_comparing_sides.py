@@ -95,3 +95,13 @@ def test_a_run_begun_with_set_values_and_secrets(sweep: Sweeps, monkeypatch: pyt
     assert found.config == {**record.config, "environment": {"ONE": "1"}}
     prompts = match(found, found).prepared.prompt_set
     assert (prompts.num_prompts, prompts.sha256) == (2, record.prompt_set.sha256)
+
+
+def test_a_password_within_a_variable_is_left_to_the_environment(
+    sweep: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = sweep(f'{SMALL.removeprefix(BASE)}environment: {{HTTPS_PROXY: "http://me:pa55word1@host"}}\n')
+    with pytest.raises(UsageError, match="HTTPS_PROXY, a secret that runs don't keep"):
+        contender_of_run(own.run, own.records[0])
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:pa55word1@host")
+    assert "HTTPS_PROXY" not in contender_of_run(own.run, own.records[0]).spec.environment

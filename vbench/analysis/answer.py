@@ -48,6 +48,8 @@ class Answer:
     num_pruned: int
     num_refused: int
     """By the planner: nothing was started."""
+    num_spoilt: int
+    """By the machine: nothing is known of their settings, which are tried again."""
     num_ranked: int
     best: TrialRecord | None
     value: float | None
@@ -84,6 +86,7 @@ def find_answer(
         num_completed=sum(record.outcome is Outcome.COMPLETED for record in records),
         num_pruned=sum(record.outcome is Outcome.PRUNED for record in records),
         num_refused=sum(one.failure is not None and one.failure.phase == "plan" for one in records),
+        num_spoilt=sum(record.outcome is Outcome.INTERRUPTED for record in records),
         num_ranked=len(order),
         best=top,
         value=objective_value(top, objective) if top else None,

@@ -67,8 +67,10 @@ class Coded:
 
 
 def coded(records: Iterable[TrialRecord], objective: Objective) -> Coded:
-    """Completed trials by their objective, whether or not they keep the constraints; of others only the settings."""
-    counted = sorted(standing(records), key=lambda record: record.trial)
+    """Completed trials by their objective, whether or not they keep the constraints; of others only the settings. Those
+    that the machine spoilt say nothing of theirs."""
+    told = (record for record in standing(records) if record.outcome is not Outcome.INTERRUPTED)
+    counted = sorted(told, key=lambda record: record.trial)
     values = [objective_value(one, objective) if one.outcome is Outcome.COMPLETED else None for one in counted]
     settings = _Settings(counted)
     names = dict.fromkeys(name for one in settings.distinct for name in one)

@@ -62,11 +62,12 @@ class ParameterEffect:
 def effects(records: Iterable[TrialRecord], objective: Objective) -> list[ParameterEffect]:
     """One entry a parameter that was set in any trial, in order of first use; values sorted, every one by itself.
 
-    A trial in which a parameter doesn't apply (or a baseline that leaves it to the engine) counts nowhere for it.
+    A trial in which a parameter doesn't apply (or a baseline that leaves it to the engine) counts nowhere for it, and
+    one that the machine spoilt for none.
     """
     trials: dict[str, dict[Hashable, tuple[Any, list[_Seen]]]] = {}
     places: dict[int, list[list[_Seen]]] = {}  # by the identity of parameters: those of a large run share equal ones
-    counted = standing(records)
+    counted = [record for record in standing(records) if record.outcome is not Outcome.INTERRUPTED]
     for record in counted:
         if (found := places.get(id(record.parameters))) is None:
             found = places[id(record.parameters)] = [

@@ -83,9 +83,10 @@ class Finalist:
 
 
 def count_trials(records: Iterable[TrialRecord]) -> Counts:
-    """The trials of a run, counted."""
+    """The trials of a run, counted. One that the machine spoilt is run again, and is none of those asked for."""
     listed = list(records)
-    own = [record for record in listed if record.origin in ("baseline", "search", "run")]
+    asked = [record for record in listed if record.origin in ("baseline", "search", "run")]
+    own = [record for record in asked if record.outcome is not Outcome.INTERRUPTED]
     started = [record for record in own if not is_refused(record)]
     origins = [record.origin for record in listed]
     return Counts(

@@ -28,12 +28,15 @@ def main() -> None:
     make_streams_safe(is_utf8_ours=_UTF8 in sys._xoptions)
     hide_secrets()
     argv = sys.argv[1:]
-    if hears_ctrl_c:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     first = [word for word in ANYWHERE if word in argv]
-    code = run_command([*first, *(word for word in argv if word not in ANYWHERE)], DEBUG in argv)
-    if hears_ctrl_c:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        if hears_ctrl_c:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = run_command([*first, *(word for word in argv if word not in ANYWHERE)], DEBUG in argv)
+        if hears_ctrl_c:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except KeyboardInterrupt:  # just before a command begins, or just after it has ended
+        code = 130
     sys.exit(code)
 
 
@@ -62,6 +65,8 @@ def run_command(argv: list[str], is_debugging: bool) -> int:
         silence_stdout()
         return errors.EXIT_OK
     except Exception as error:
+        if _is_of_ctrl_c(error):
+            return errors.EXIT_INTERRUPTED
         if is_debugging:
             raise
         problem = told(error)
@@ -75,6 +80,17 @@ def run_command(argv: list[str], is_debugging: bool) -> int:
         )
         return errors.EXIT_DEFECT
     return errors.EXIT_OK
+
+
+def _is_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether it is what a library made of Ctrl-C, in the midst of an import for one."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _speak_utf8() -> None:

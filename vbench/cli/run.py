@@ -32,6 +32,7 @@ def run(
     """
     from vbench.cli.listeners import make_listener
     from vbench.outcome import Outcome
+    from vbench.spec.hidden_values import refuse_hidden_values
     from vbench.spec.loader import load_spec
     from vbench.sweep.prepared import prepare
     from vbench.sweep.single import single_trial
@@ -39,6 +40,7 @@ def run(
 
     overrides = [*(set_values or []), *emulating(emulate)]
     spec = single_trial(load_spec(file, overrides))
+    refuse_hidden_values(spec, file)
     listener = make_listener(as_json=as_json, stream=sys.stdout, is_single=True)
     with interruptible("stopped; nothing was recorded", listener.stopping):
         result = run_sweep(

@@ -97,6 +97,7 @@ def sweep(  # noqa: PLR0913, PLR0917 -- one for each option of the command
     from vbench.cli.listeners import make_listener
     from vbench.records.runs import resolve_run
     from vbench.search.make import check_method
+    from vbench.spec.hidden_values import refuse_hidden_values
     from vbench.spec.loader import load_spec
     from vbench.sweep.prepared import prepare
     from vbench.sweep.start import run_sweep
@@ -104,6 +105,7 @@ def sweep(  # noqa: PLR0913, PLR0917 -- one for each option of the command
     changes = [*(set_values or []), *emulating(emulate)]
     overrides = [*changes, *overrides_of(asked)]
     spec = load_spec(file, overrides)
+    refuse_hidden_values(spec, file)
     check_method(spec)
     limits, earlier = limits_asked(spec, asked), [resolve_run(results, run) for run in from_runs or ()]
     again = command_to_go_on(file, changes, asked, from_runs or (), results)

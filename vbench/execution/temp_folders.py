@@ -1,7 +1,8 @@
 """Folders for temporary files: one for each trial and each keeper, which an engine's sockets and locks go to.
 
 A folder is locked (flock) by the vbench that made it as long as that lives. So the next vbench can tell what a killed
-one left, whatever run it was of, and removes it: the keeper does so first, unless it was killed too.
+one left, whatever run it was of, and removes it: the keeper does so first, unless it was killed too. Its mode says that
+it is ours: `vbench-20261122-old`, where somebody keeps results, has a name like it and is never touched.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +26,10 @@ _PREFIX, _KEEPERS_PREFIX = "vbench-", "vbench-keeper-"
 # A socket's path has at most 107 bytes (unix(7)). Below the parent come the folder's name and a UUID, as ZMQ's are.
 _LONGEST_PARENT = 107 - len("/vbench-01234567-01234567/") - 36
 _SHORT_PARENT = "/tmp"  # noqa: S108 -- folders in it are made by mkdtemp
+_MODE = 0o1700
+"""The owner's alone, as mkdtemp makes them, and sticky, which changes nothing there and which nobody sets by chance."""
 
-_UID = re.compile("[0-9a-f]{8}")
+_NAME = re.compile(r"vbench-(?:keeper-)?([0-9a-f]{8})-[a-z0-9_]{8}")
 
 _locks: dict[Path, int] = {}
 
@@ -40,7 +44,9 @@ def make_temp_folder(run_uid: str, *, is_keepers: bool = False) -> Path:
             f"no folder for temporary files can be made: {error.strerror}: "
             "set TMPDIR to a folder with room, where you may write"
         ) from error
-    with contextlib.suppress(OSError):  # a file system without locks
+    with contextlib.suppress(OSError):  # a file system without modes
+        path.chmod(_MODE)
+    with contextlib.suppress(OSError):  # or without locks
         _locks[path] = _lock(path)
     return path
 
@@ -91,14 +97,16 @@ def _is_own_folder(path: Path) -> bool:
 
 def _is_abandoned(path: Path) -> bool:
     """Whether its maker is gone, and nothing runs any more that may use it."""
-    uid = path.name.split("-")[-2]
-    if not _UID.fullmatch(uid) or path in _locks:
+    name = _NAME.fullmatch(path.name)
+    if name is None or path in _locks:
         return False
     try:
+        if stat.S_IMODE(path.stat().st_mode) != _MODE:
+            return False
         os.close(_lock(path))
     except OSError:
         return False
-    return not _is_marked_anywhere(uid)
+    return not _is_marked_anywhere(name[1])
 
 
 def _lock(path: Path) -> int:

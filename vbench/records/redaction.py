@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from vbench.records.secret_names import is_secret, secrets_by_look
+from vbench.records.secret_names import is_secret, is_telling_under, secrets_by_look
 
 HIDDEN = "***"
 _SHORTEST, _SHORT = 6, 200
@@ -58,7 +58,8 @@ class Secrets:
         for name, value in _settings(settings):
             whole = name.rpartition(".")[2] if "." in name else name
             if any(is_secret(one, value) for one in (name, whole)):
-                self.learn(value)
+                if is_telling_under(whole, value):
+                    self.learn(value)
             elif isinstance(value, str):
                 for _, password in _USER_INFO.findall(value):
                     self.learn(password)
@@ -95,7 +96,19 @@ def _is_telling(value: str) -> bool:
         return False
     if _WORD.fullmatch(value) and len(value) < _LONGEST_WORD:
         return False
+    if value in _own_names():
+        return False
     return not (value.startswith(("/", "~", ".")) and os.path.lexists(os.path.expanduser(value)))
+
+
+def _own_names() -> set[str]:
+    """The user's, and those of the folders that work is done in: a password that is one of them would hide paths."""
+    places = (os.environ.get("HOME", ""), os.environ.get("PWD", ""))
+    return {
+        os.environ.get("USER", ""),
+        os.environ.get("LOGNAME", ""),
+        *(part for one in places for part in Path(one).parts),
+    }
 
 
 def _written(value: str) -> Iterator[str]:
@@ -168,8 +181,8 @@ def clean(text: str) -> str:
     return _clean_short(text) if len(text) <= _SHORT else _clean(text)
 
 
-def _clean(text: str) -> str:
-    spans = secret_spans(text)
+def _clean(text: str, values: Iterable[str] | None = None) -> str:
+    spans = secret_spans(text, values)
     if not spans:
         return text
     parts, last = [], 0
@@ -183,7 +196,7 @@ _clean_short = lru_cache(maxsize=8192)(_clean)
 """Records are full of the same short texts, trial after trial."""
 
 
-def clean_data(value: Any, name: str = "") -> Any:
+def clean_data(value: Any, name: str = "", hide: Callable[[str], str] = clean) -> Any:
     """The same with the secrets in it hidden: texts, and all that stands under a secret's name, at any depth.
 
     >>> clean_data({"hf_token": "hf_abc", "load": {"api_key": ["k"]}, "max_num_seqs": 4})
@@ -191,16 +204,23 @@ def clean_data(value: Any, name: str = "") -> Any:
     """
     if isinstance(value, Mapping):
         whole = name if name and is_secret(name) else ""
-        return {_clean_key(key): clean_data(inner, whole or str(key)) for key, inner in value.items()}
+        return {_hidden(key, hide): clean_data(inner, whole or str(key), hide) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [clean_data(inner, name) for inner in value]
-    if name and is_secret(name, value):
-        return HIDDEN
-    return clean(value) if isinstance(value, str) else value
+        return [clean_data(inner, name, hide) for inner in value]
+    return HIDDEN if name and is_secret(name, value) else _hidden(value, hide)
 
 
-def _clean_key(key: Any) -> Any:
-    return clean(key) if isinstance(key, str) else key
+def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
+    return hide(value) if isinstance(value, str) else value
+
+
+def clean_anywhere(value: Any) -> Any:
+    """The same by names and looks alone, so that it is the same in every environment.
+
+    >>> clean_anywhere({"hf_token": "hf_abc", "served_model_name": "acme"})
+    {'hf_token': '***', 'served_model_name': 'acme'}
+    """
+    return clean_data(value, hide=partial(_clean, values=()))
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

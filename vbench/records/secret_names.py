@@ -30,6 +30,8 @@ _PLACE = re.compile(
     r"([_\-]|KEY)(PATH|FILE|FILENAME|DIR|SOCK|HELPER|METHOD|TYPE|BACKEND|PROVIDER|TIMEOUT|TTL)$", re.IGNORECASE
 )
 _LONGEST_NAME = 200
+_PATH_LIKE = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})+")
+_SHORTEST_KEY, _LONGEST_PATH = 16, 64
 _NO_SECRET = frozenset({"PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY"})
 _NUMBER = re.compile(r"[-+]?[\d.,_]+(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 _SWITCHES = frozenset({"", "true", "false", "yes", "no", "on", "off", "none", "null", "auto", "0", "1"})
@@ -53,6 +55,22 @@ def is_secret(name: str, value: Any = "x") -> bool:
     if kind == "strong":
         return text.lower() not in _SWITCHES
     return text.lower() not in _SWITCHES and not _NUMBER.fullmatch(text) and not text.startswith(("<", "["))
+
+
+def is_telling_under(name: str, value: Any) -> bool:
+    """Whether such a value is a secret wherever else it stands: under a name that holds other things as often (a key of
+    a storage, of a cache), one that reads as a model's name or a path isn't.
+
+    >>> is_telling_under("S3_KEY", "models/Llama-3.1-8B"), is_telling_under("MODEL_KEY", "qwen2.5-0.5b")
+    (False, False)
+    >>> is_telling_under("MISTRAL_KEY", "aZ81kd93HHs02lqPq72m"), is_telling_under("DB_PASSWORD", "qwen2.5-0.5b")
+    (True, True)
+    """
+    if not isinstance(value, str) or _kind(name[-_LONGEST_NAME:]) != "weak":
+        return True
+    if len(value) <= _LONGEST_PATH and _PATH_LIKE.fullmatch(value):
+        return False
+    return not name.endswith("_KEY") or (len(value) >= _SHORTEST_KEY and _DIGIT.search(value) is not None)
 
 
 @lru_cache(maxsize=4096)
@@ -100,6 +118,8 @@ _ASSIGNED = re.compile(
     r"""(?P<value>(?(quote)[^"'\\\n]{4,500}|[^\s"',;&)}\]\\<>(\[{]{6,500}))"""
 )
 _NAME_BEGIN, _DIGIT = re.compile(r"[\w.-]+\Z"), re.compile(r"\d")
+_QUANTITY = re.compile(r"\d+\.\d+|\d+(\.\d+)?(ns|us|µs|\xc2\xb5s|ms|s|min|h|%|x|(tok|it)?/s|[KMGT]i?B)[.:]?")
+"""What follows `time per token:` or `forward_pass:` is a measurement. In logs a letter may be two bytes."""
 _QUERY = re.compile(r"(?:signature|credential|token|sig|password|secret|key)", re.IGNORECASE)
 
 
@@ -135,4 +155,4 @@ def _is_assigned(text: str, at: int, keyword: str, found: re.Match[str]) -> bool
     rest = before[: len(before) - (len(start[0]) if start else 0)]
     if rest.endswith(("?", "&")) and _QUERY.search(name):
         return True  # of a URL's query
-    return _DIGIT.search(value) is not None and is_secret(name, value)
+    return _DIGIT.search(value) is not None and is_secret(name, value) and not _QUANTITY.fullmatch(value)

@@ -67,11 +67,12 @@ def summary_facts(
 
 def _how_they_ended(answer: Answer) -> str:
     refused = answer.num_refused
-    failed = answer.num_trials - answer.num_completed - answer.num_pruned - refused
-    if not (answer.num_pruned or refused):
+    failed = answer.num_trials - answer.num_completed - answer.num_pruned - refused - answer.num_spoilt
+    if not (answer.num_pruned or refused or answer.num_spoilt):
         return f"{answer.num_completed} completed, {failed} failed" if failed else "all completed"
     rest = f", {answer.num_pruned:,} stopped early" if answer.num_pruned else ""
     rest += f", {failed:,} failed" if failed else ""
+    rest += f", {answer.num_spoilt:,} spoilt by the machine" if answer.num_spoilt else ""
     rest += f", {refused:,} refused by the planner" if refused else ""
     return f"{answer.num_completed:,} completed{rest}"
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vbench.records.redaction import clean_data
+from vbench.records.redaction import clean_anywhere
 from vbench.spec.measure_types import MeasureSpec, QualitySpec
 from vbench.spec.types import SweepSpec
 
@@ -44,7 +44,7 @@ def spec_digest(spec: SweepSpec) -> str:
             del fields[name]
     plain = _plain(fields, f"{spec.source.parent}/")
     for name in _MAY_HOLD_SECRETS:
-        plain[name] = clean_data(plain[name])  # a renewed token is no other sweep, and a digest could be guessed from
+        plain[name] = clean_anywhere(plain[name])  # a renewed token is no other sweep; a digest can be guessed from
     for name in _MEASURE_SINCE:
         if plain["measure"][name] == getattr(MeasureSpec(), name):
             del plain["measure"][name]

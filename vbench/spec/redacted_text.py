@@ -17,9 +17,9 @@ _SHOWN = f'"{HIDDEN}"'
 _ANCHOR = re.compile(r"&\S+\s+")
 _MAX_CHARS = 1024**2
 # Of a text that is no YAML: a variable on a line of its own, or within braces.
-_ON_A_LINE = re.compile(r"""(?m)^(\s*(?:- )?["']?([\w.-]+)["']?[ \t]*:[ \t]*)(\S.*)$""")
+_ON_A_LINE = re.compile(r"""(?m)^([ \t]*(?:- )?["']?([\w.-]+)["']?[ \t]*:[ \t]*)(\S.*)$""")
 _IN_BRACES = re.compile(
-    r"""([{,][ \t]*["']?([\w.-]+)["']?[ \t]*:[ \t]*)("[^"\n]*"|'[^'\n]*'|\[[^\]]*\]|[^\s,}\]][^,}\]\n]*)"""
+    r"""([{,][ \t]*["']?([\w.-]+)["']?[ \t]*:[ \t]*)("[^"\n]*"|'[^'\n]*'|\[[^\]\n]{0,2000}\]|[^\s,}\]][^,}\]\n]*)"""
 )
 
 

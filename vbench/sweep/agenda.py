@@ -112,7 +112,10 @@ class Agenda:
             self.arm.ran(record.trial, record.duration_s)
             self.history.standing.random_s = self.arm.spent_s
         elif job.origin == "final":
-            self.history.standing.finals_done += 1
+            if record.outcome is Outcome.INTERRUPTED and self.finals is not None:
+                self.finals.spoilt(record)
+            else:
+                self.history.standing.finals_done += 1
             if self.history.best is None:  # no finalist may be ranked any more: another trial is the best
                 self.history.best = ranking.best(self.read(), self.spec.objective)
 

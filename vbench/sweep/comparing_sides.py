@@ -151,7 +151,7 @@ def _with_environment(spec: SweepSpec, record: TrialRecord, hidden: Sequence[str
     names = [key.partition(".")[2] for key in hidden if key.startswith("environment.")]
     given = recorded if "environment" in hidden else {name: recorded[name] for name in names if name in recorded}
     environment = {**spec.environment, **given}
-    for name in [name for name, value in environment.items() if value == HIDDEN]:
+    for name in [name for name, value in environment.items() if HIDDEN in value]:
         if name not in os.environ:
             raise UsageError(f"{title}: {name}, a secret that runs don't keep, must be set in the environment")
         del environment[name]
@@ -184,5 +184,5 @@ def _refuse_hidden(config: Mapping[str, Any], title: str) -> None:
 
 def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     """Without the variables whose values a record hides."""
-    shown = {name: one for name, one in (config.get("environment") or {}).items() if one != HIDDEN}
+    shown = {name: one for name, one in (config.get("environment") or {}).items() if HIDDEN not in str(one)}
     return {**config, "environment": shown}

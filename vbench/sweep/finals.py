@@ -6,7 +6,7 @@ All of it follows from the records: a run that was cut short goes on with the fi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from vbench.analysis import ranking
 from vbench.analysis.remeasure import REPEATS
@@ -24,9 +24,7 @@ class Finals:
     def __init__(self, search: SearchSpec, objective: Objective, records: Sequence[TrialRecord]) -> None:
         self.rounds = search.final_rounds
         self.finalists = finalists(records, objective, search.num_finalists)
-        self._given = Counter(
-            one.repeat_of for one in records if one.origin == "final" and one.outcome is not Outcome.INTERRUPTED
-        )
+        self._given = Counter(_made(records))
 
     @property
     def num_planned(self) -> int:
@@ -49,6 +47,10 @@ class Finals:
         chosen = waiting[-1 if done % 2 else 0]
         self._given[chosen.trial] += 1
         return chosen
+
+    def spoilt(self, record: TrialRecord) -> None:
+        """The machine spoilt a final: the finalist is to be measured once more."""
+        self._given[record.repeat_of] -= 1
 
 
 def finalists(records: Sequence[TrialRecord], objective: Objective, most: int) -> list[TrialRecord]:
@@ -73,12 +75,17 @@ def unchecked(guard: QualityGuard, spec: SweepSpec, records: Sequence[TrialRecor
     None otherwise, and once twice as many as may be finalists were measured again: then the report says so.
     """
     best = ranking.best(records, spec.objective)
-    tried = Counter(one.repeat_of for one in records if one.origin == "final")
+    tried = Counter(_made(records))
     if best is None or not guard.misses(best) or tried[best.trial] >= spec.search.final_rounds:
         return None
     if len(tried) >= 2 * spec.search.num_finalists:
         return None
     return next(one for one in records if one.trial == best.trial)
+
+
+def _made(records: Sequence[TrialRecord]) -> Iterator[int | None]:
+    """Of which trials finals were made, once for each that the machine didn't spoil."""
+    return (one.repeat_of for one in records if one.origin == "final" and one.outcome is not Outcome.INTERRUPTED)
 
 
 def _candidates(records: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:

@@ -40,6 +40,7 @@ class History:
         self._objective = objective
         self._reserved: set[int] = set()
         self._tried: set[bytes] = set()
+        self._spoilt: set[bytes] = set()
         self._starts_s, self._num_starts = 0.0, 0
         self._baseline: TrialRecord | None = None
         self._leader: TrialRecord | None = None
@@ -106,9 +107,14 @@ class History:
         self._late = best
         return best is record
 
-    def note_tried(self, settings: Mapping[str, Any]) -> None:
-        """This configuration has its record: it isn't tried again."""
-        self._tried.add(key_of(settings))
+    def note_tried(self, settings: Mapping[str, Any], *, is_spoilt: bool) -> None:
+        """This configuration has its record: it isn't tried again, but where the machine spoilt the trial."""
+        (self._spoilt if is_spoilt else self._tried).add(key_of(settings))
+
+    @property
+    def num_spoilt(self) -> int:
+        """Configurations that were only tried in trials which the machine spoilt."""
+        return len(self._spoilt - self._tried)
 
     def is_tried(self, key: bytes) -> bool:
         """Whether the configuration of this `key_of` has a record."""

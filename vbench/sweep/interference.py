@@ -98,7 +98,7 @@ class Known:
 
 
 def known(records: Sequence[TrialRecord], objective: Objective, places: int) -> Known:
-    """What these records say; a round that was cut short says nothing."""
+    """What these records say; a round that was cut short, or that the machine spoilt, says nothing."""
     alone = {one.trial: one for one in records if is_measure(one)}
     rounds: dict[int, list[TrialRecord]] = {}
     begun = 0
@@ -108,11 +108,16 @@ def known(records: Sequence[TrialRecord], objective: Objective, places: int) -> 
             begun = max(begun, number + 1)
             if one.repeat_of in alone and beside_of(one).get("of") == places:
                 rounds.setdefault(number, []).append(one)
-    findings = [judge(alone[one[0].repeat_of or 0], one, objective) for one in rounds.values() if len(one) == places]
+    whole = [one for one in rounds.values() if len(one) == places and not any(map(_is_spoilt, one))]
+    findings = [judge(alone[one[0].repeat_of or 0], one, objective) for one in whole]
     last = findings[-1] if findings else None
     if last is not None and last.decision == "unsure":
         last = _disturbed(last.note) if len(findings) >= _MOST_ROUNDS else None
     return Known(last, begun, is_again=bool(findings) and last is None)
+
+
+def _is_spoilt(record: TrialRecord) -> bool:
+    return record.outcome is Outcome.INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True)

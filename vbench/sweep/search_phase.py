@@ -74,6 +74,7 @@ class SearchPhase:
         point = self._ask(number, running)
         if point is None:
             self.end = "exhausted"
+            self.note = _said_of(self.history.num_spoilt)
             return None
         return self.maker.job(number, point, "search" if self.spec.parameters else "run")
 
@@ -87,3 +88,11 @@ class SearchPhase:
                 is_cheap=(lambda point: engine_key(self.spec, point.settings) in live) if live else None,
             )
         )
+
+
+def _said_of(num_spoilt: int) -> str | None:
+    """Of configurations that were asked for, and whose trials the machine spoilt."""
+    if not num_spoilt:
+        return None
+    which = "1 configuration wasn't" if num_spoilt == 1 else f"{num_spoilt:,} configurations weren't"
+    return f"{which} measured, as the machine spoilt what was tried: the same command tries again"

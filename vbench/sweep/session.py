@@ -184,12 +184,13 @@ class Session:
             self.notes += [] if check.finding is None else [check.finding.note]
 
     def _learn(self, record: TrialRecord, settings: Mapping[str, Any] | None) -> None:
-        if settings is not None and record.outcome is not Outcome.INTERRUPTED:
-            if record.origin in _TRIED:
-                self.history.note_tried(settings)
-            if self.planner is not None and self.prepared.target.is_as_planned:
-                self.planner.learn(record, settings)
-        if record.origin in _TOLD and record.outcome is not Outcome.INTERRUPTED:  # it says nothing of the configuration
+        is_spoilt = record.outcome is Outcome.INTERRUPTED  # which says nothing of the configuration
+        if settings is not None and record.origin in _TRIED:
+            self.history.note_tried(settings, is_spoilt=is_spoilt)
+        planner = self.planner if self.prepared.target.is_as_planned and not is_spoilt else None
+        if settings is not None and planner is not None:
+            planner.learn(record, settings)
+        if record.origin in _TOLD and not is_spoilt:
             self.searcher.tell(record)
         if self.early_stop is not None:
             self.early_stop.learn(record)

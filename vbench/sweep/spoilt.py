@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from vbench.analysis.remeasure import REPEATS
 from vbench.errors import MachineError
 from vbench.outcome import Outcome
 from vbench.records.record import TrialRecord
 from vbench.spec.types import SweepSpec
+from vbench.sweep.ledger import is_started
 
 MOST_IN_ROW = 3
-"""After so many one after another a sweep that goes on ends all the same: it measures nothing any more."""
+"""After so many with no new trial between them a sweep that goes on ends all the same: it measures nothing any more."""
 
 
 class Spoilt:
@@ -21,19 +23,22 @@ class Spoilt:
     def saw(self, record: TrialRecord) -> None:
         """Raises MachineError where the sweep is to end now."""
         if record.outcome is not Outcome.INTERRUPTED:
-            self._in_row = 0
+            if record.origin not in REPEATS and is_started(record):  # the run has come further
+                self._in_row = 0
             return
         self._in_row += 1
         if self._in_row >= self._most:
-            raise MachineError(said_of(record))
+            raise MachineError(said_of(record, self._most))
 
 
-def said_of(record: TrialRecord) -> str:
+def said_of(record: TrialRecord, most: int = 1) -> str:
     """Why a sweep can't go on after that record, and what to do."""
     failure = record.failure
     what = "" if failure is None else f": {failure.evidence}\n{failure.advice}."
+    hint = "`--machine-faults go_on` would have gone on with the next trial."
+    if most > 1:
+        hint = f"So were those before it, {most} in a row: mend that first."
     return (
         f"trial {record.trial} was spoilt by the machine, not by its settings{what}\n"
-        "No result is lost: the same command goes on, and its settings are tried again. "
-        "`--machine-faults go_on` would have gone on with the next trial."
+        f"No result is lost: the same command goes on, and its settings are tried again. {hint}"
     )

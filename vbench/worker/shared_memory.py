@@ -23,8 +23,8 @@ _IN_CREATE, _IN_MOVED_TO = 0x100, 0x80
 _EVENT = struct.Struct("iIII")
 _MAX_READ = 1 << 16
 _MOST_LOOKS = 5  # an entry that none of ours maps by then is another program's
-_FIRST_PAUSE_S = 0.005
-_PAUSE_FACTOR = 20  # so many times what a look took pass until the next: other programs may make many
+_PAUSE_S = 0.005  # between looks for the same entry
+_SHARE, _MOST_CREDIT_S = 0.05, 1.0  # of the time that looks may take, and what of it can be saved: others may make many
 
 
 class SharedMemory:
@@ -35,6 +35,7 @@ class SharedMemory:
         self._new: Dict[str, int] = {}  # name → how often it was looked for
         self._noted: Dict[str, int] = {}  # name → inode
         self._next_look = 0.0
+        self._credit_s, self._credit_t = _MOST_CREDIT_S, time.monotonic()
 
     def pause_s(self) -> Optional[float]:
         """How long to wait until the next look; None where the folder says when."""
@@ -63,24 +64,35 @@ class SharedMemory:
             self._new[name] += 1
             if inode is None or name in self._noted or self._new[name] >= _MOST_LOOKS:
                 del self._new[name]
-        took_s = time.monotonic() - start
-        self._next_look = start + took_s + max(_FIRST_PAUSE_S, _PAUSE_FACTOR * took_s)
+        self._pay(start, time.monotonic())
+
+    def _pay(self, start: float, now: float) -> None:
+        """Each name is looked for at once, as whoever made it may be killed: until the credit is used up."""
+        earned_s = _SHARE * (now - self._credit_t)
+        self._credit_s = min(_MOST_CREDIT_S, self._credit_s + earned_s) - (now - start)
+        self._credit_t = now
+        owed_s = max(0.0, -self._credit_s) / _SHARE
+        self._next_look = now + (max(_PAUSE_S, owed_s) if self._new else owed_s)
 
     def remove(self, is_end: bool = False) -> None:
-        """Remove what was noted and no process below this one maps any more; at the end what this one maps too."""
-        if not self._noted:
-            return
-        own = [] if is_end else [os.getpid()]
-        mapped = _mapped([*own, *descendants(os.getpid())])
-        for name, inode in list(self._noted.items()):
-            if inode in mapped:
-                continue
+        """Remove what was noted and nobody maps any more; at the end what this process maps too."""
+        own = os.getpid()
+        left = self._left([*([] if is_end else [own]), *descendants(own)]) if self._noted else {}
+        if left:  # other programs may have it too, by a name that was told or is always the same
+            everybody = map(int, filter(str.isdigit, os.listdir("/proc")))
+            left = self._left([pid for pid in everybody if pid != own or not is_end])
+        for name, inode in left.items():
             del self._noted[name]
             if _inode(name) == inode:
                 try:
                     os.unlink(os.path.join(FOLDER, name))
                 except OSError:
                     pass  # gone meanwhile
+
+    def _left(self, pids: List[int]) -> Dict[str, int]:
+        """What was noted and none of these processes maps."""
+        mapped = _mapped(pids)
+        return {name: inode for name, inode in self._noted.items() if inode not in mapped}
 
     def close(self) -> None:
         """Stop watching, as a child of the keeper must."""
