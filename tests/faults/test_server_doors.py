@@ -27,15 +27,16 @@ LISTENING = "0A"  # proc(5), `/proc/net/tcp`
 
 
 def in_first_pass(bench: Bench, look: Callable[[list[int]], None], **request: Any) -> Ran:
-    """A trial of the real vLLM; `look` is called once, with all its processes, as its first timed pass begins. The
-    trial itself stands still meanwhile, so that its engine isn't closed before everything was looked at."""
+    """A trial of the real vLLM; `look` is called once, with all its processes, as its first pass begins. There are some
+    more of these, should this process be late; the trial stands still meanwhile, so that its engine isn't closed before
+    everything was looked at."""
     pids: list[int] = []
     looked: list[int] = []
 
     def on_event(message: dict[str, Any]) -> None:
         if message["event"] == "hello":
             pids.append(pid_of(message))
-        if message["event"] == "phase" and message["name"] == "pass" and not looked:
+        if message["event"] == "phase" and message["name"] in ("warmup", "pass") and not looked:
             looked.extend(bench.processes())
             os.kill(pids[0], signal.SIGSTOP)
             try:
@@ -43,7 +44,7 @@ def in_first_pass(bench: Bench, look: Callable[[list[int]], None], **request: An
             finally:
                 os.kill(pids[0], signal.SIGCONT)
 
-    ran = bench.run(on_event=on_event, **request)
+    ran = bench.run(on_event=on_event, passes=10, **request)
     assert ran.outcome is Outcome.COMPLETED, ran.log
     assert looked
     return ran

@@ -211,8 +211,9 @@ def test_a_signal_while_it_starts(vbench: Vbench, counts: Counts, number: signal
         assert "vbench/" not in errors  # a traceback; Python's own start, of which nothing is ours, may have one
         assert process.returncode in (0, 1, 130, -number), output + errors
     counts.tried(7)
-    vbench("sweep", path, check=0)
-    assert run_facts(vbench.runs()[-1])["status"] == "finished"
+    all_are_gone(vbench)
+    done = vbench("sweep", path, check=0)
+    assert run_facts(latest(vbench))["status"] == "finished", done.stdout + done.stderr
 
 
 def time_to_begin(vbench: Vbench, path: Path) -> float:
@@ -239,14 +240,23 @@ def test_killed_at_random_moments(vbench: Vbench, counts: Counts) -> None:
                 process.wait(draw.uniform(0, 2 * begun_s))
             process.kill()
             process.wait(DEADLINE_S)
-        for run in begun(vbench):
-            wait_for(lambda: not marked(run), "the end of all that a killed vbench had started")  # noqa: B023
+        all_are_gone(vbench)
     counts.tried(_NUM_KILLS - 1)
     vbench("sweep", path, check=0)
-    run = max(begun(vbench), key=lambda one: [part.zfill(9) for part in one.name.split("-")])
-    counts.records(run, 6)
+    counts.records(latest(vbench), 6)
+
+
+def all_are_gone(vbench: Vbench) -> None:
+    """What a killed vbench had started ends a moment after it."""
+    for run in begun(vbench):
+        wait_for(lambda: not marked(run), "the end of all that a killed vbench had started")  # noqa: B023
 
 
 def begun(vbench: Vbench) -> list[Path]:
     """The runs that came to be."""
     return [run for run in vbench.runs() if (run / "run.json").exists()]
+
+
+def latest(vbench: Vbench) -> Path:
+    """Of these the one that was begun last. A folder that never came to be a run may stand beside it."""
+    return max(begun(vbench), key=lambda one: [part.zfill(9) for part in one.name.split("-")])

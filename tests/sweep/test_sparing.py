@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.cli.process import BASE
 from tests.sweep.conftest import Sweeps
 from tests.sweep.test_phases import NOISY
 from vbench.outcome import Outcome
+from vbench.records.record import TrialRecord
 from vbench.search.early_stop import EarlyStop
 
 
@@ -33,11 +36,16 @@ search: {method: grid, prune: true, random_arm: true}
 
 def test_a_probe_is_made_only_while_it_may_stop_something(sweep: Sweeps, monkeypatch: pytest.MonkeyPatch) -> None:
     extra = f"{NOISY}baseline: {{}}\nsearch: {{method: random, trials: 4, finalists: 2, random_arm: true, prune: true, "
-    probes = {(one.origin, one.passes[0].kind) for one in sweep(f"{extra}probe_prompts: 2}}\n").records}
+    probes = {(one.origin, one.passes[0].kind) for one in begun(sweep(f"{extra}probe_prompts: 2}}\n").records)}
     assert probes == {("baseline", "probe"), ("search", "probe"), ("random", "timed"), ("final", "timed")}
     monkeypatch.setattr(EarlyStop, "wants_probe", property(lambda early: early.agreement.count < 3))
-    kinds = [one.passes[0].kind for one in sweep(f"{extra}probe_prompts: 2}}\n", new=True).records]
+    kinds = [one.passes[0].kind for one in begun(sweep(f"{extra}probe_prompts: 2}}\n", new=True).records)]
     assert kinds[:4] == ["probe", "probe", "probe", "timed"]
+
+
+def begun(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Without those that were stopped in their first pass, as on a busy machine any may be."""
+    return [one for one in records if one.passes or one.outcome is not Outcome.PRUNED]
 
 
 def test_an_engine_serves_the_trials_that_only_ask_differently(sweep: Sweeps) -> None:
