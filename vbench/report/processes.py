@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 
 from vbench.report import plots_render
 
@@ -59,6 +60,15 @@ def _forked() -> ProcessPoolExecutor | None:
     except OSError:  # no memory, or no more processes allowed
         return None
     return pool
+
+
+def start(process: BaseProcess) -> None:
+    """Start a copy of this process. Raises OSError where there can be none."""
+    with warnings.catch_warnings():
+        # Python warns of threads: of numeric libraries, and the one that feeds `beside`. What these hold, a copy
+        # doesn't ask for.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork")
+        process.start()
 
 
 def prepare(parent: int) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from vbench.report.blocks import Section
-from vbench.report.processes import has_cores, prepare
+from vbench.report.processes import has_cores, prepare, start
 from vbench.report.sections import Elsewhere, Made, is_made_beside, makers_of
 from vbench.report.subject import Subject
 
@@ -39,11 +38,7 @@ class SectionProcess(Elsewhere):
         self._process: BaseProcess = forked.Process(
             target=_run, args=(os.getpid(), other, subjects), name="vbench sections", daemon=True
         )
-        with warnings.catch_warnings():
-            # Python warns of threads: of numeric libraries, and the one that feeds `processes.beside`. What these hold,
-            # a copy doesn't ask for.
-            warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork")
-            self._process.start()
+        start(self._process)
         other.close()
 
     @property

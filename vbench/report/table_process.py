@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from vbench.report.processes import can_fork, prepare
+from vbench.report.processes import can_fork, prepare, start
 from vbench.report.table_rows import TableHead, write_rows
 
 
@@ -25,10 +24,7 @@ class TableProcess:
         self._process: BaseProcess = forked.Process(
             target=_run, args=(os.getpid(), self._pipe, other), name="vbench tables", daemon=True
         )
-        with warnings.catch_warnings():
-            # Python warns of the numeric libraries' idle threads (as in `processes`).
-            warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork")
-            self._process.start()
+        start(self._process)
         other.close()
 
     @property
