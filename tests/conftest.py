@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.execution.bench import Bench, open_bench
+from tests.faults import left_over
 from vbench.errors import MachineError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +21,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # `nohup` has SIGHUP ignored, and what inherits that goes on. A handler isn't inherited.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_shared_memory() -> None:
+    """Before anything else: a keeper that several folders share makes its shared memory where the tests look for it."""
+    left_over.own_shared_memory()
 
 
 @pytest.fixture(scope="session")

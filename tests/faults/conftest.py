@@ -73,11 +73,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         Path(path).write_text(json.dumps(rows), encoding="utf-8")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_shared_memory() -> None:
-    left_over.own_shared_memory()
-
-
 @pytest.fixture
 def counts(request: pytest.FixtureRequest) -> Counts:
     """What the test sees, beyond whether it passes."""
