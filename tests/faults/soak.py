@@ -1,8 +1,8 @@
 """The soak: `python -m tests.faults.soak --trials 2000 --seed 0`, thousands of short trials, many of them broken.
 
 Real vbench processes sweep the fake engine, which misbehaves in every way it knows; keepers, trials and vbench itself
-are killed at random moments, and gone on with. Meanwhile memory, descriptors, threads, children, temporary files and
-shared memory are looked at from outside. The account runs so many times as fast (`soak_vbench`) that it sees days.
+are killed at random moments, and gone on with. After each trial memory, descriptors, threads, children, temporary files
+and shared memory are looked at. The account runs so many times as fast (`soak_vbench`) that it sees days.
 
 The last line printed is one JSON object; the exit status is 0 where nothing was lost, left or seen to grow.
 """

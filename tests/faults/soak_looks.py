@@ -1,30 +1,34 @@
-"""What vbench and its keepers hold at a moment, seen from outside, and whether that grows with the trials."""
+"""What vbench and its keepers hold between trials, as /proc has it, and whether that grows with the trials."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
-import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from scipy import stats
+from statistics import median
 
 from tests.faults import left_over
 
-_FEW, _SHORT = 8, 150
-"""Looks that a slope needs, and trials from the first to the last of them."""
-_GLANCES, _GLANCE_S = 5, 0.03
-_WARM = 0.1
-"""Share of the looks that isn't counted: modules are imported, pools fill."""
+_BLOCKS, _FEW, _SHORT = 24, 8, 150
+"""Blocks that the looks are put into; blocks that a slope needs, and trials that these must span."""
+_WARM = 0.25
+"""Share of the blocks that isn't counted: modules are imported, pools fill, and the first fault of each kind sets how
+much room the process keeps."""
+_ARMS = 4
+_PROCESSES = ("children", "keeper_children")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look. Memory in KiB."""
+    """One look. Memory in KiB. Of several keepers what the largest holds: a second slot's isn't growth."""
 
     trials: int
+    """That this process has ended."""
     rss_kib: int
     fds: int
     threads: int
@@ -49,7 +53,7 @@ LIMITS: dict[str, float] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """Per thousand trials, by a straight line through the looks, with the slope's 95 % interval."""
+    """Per thousand trials, by a straight line through the blocks' least, with the slope's interval."""
 
     first: float
     last: float
@@ -68,34 +72,35 @@ class Growth:
 
 
 def look(pid: int, trials: int, temporary: Path, run: Path, before: set[str]) -> Look | None:
-    """What vbench, its keepers and their places hold now; None where it has just ended.
-
-    Of a few glances the least of each: what is held for a moment, while a trial starts, isn't held.
-    """
-    seen = []
-    for number in range(_GLANCES):
-        time.sleep(_GLANCE_S if number else 0.0)
-        seen.append(_glance(pid, trials, temporary, run, before))
-    known = [one for one in seen if one is not None]
-    if not known:
-        return None
-    return Look(**{one.name: min(getattr(each, one.name) for each in known) for one in fields(Look)})
-
-
-def _glance(pid: int, trials: int, temporary: Path, run: Path, before: set[str]) -> Look | None:
+    """What vbench, its keepers and their places hold now; None where one of them is just ending."""
     try:
         keepers = children(pid)
-        held = [_held(one) for one in keepers]
+        held = [_held(one) for one in keepers] or [(0, 0, 0)]
         own = _held(pid)
     except OSError:
         return None
     return Look(
         trials=trials, rss_kib=own[0], fds=own[1], threads=own[2], children=len(keepers),
-        keeper_rss_kib=sum(one[0] for one in held), keeper_fds=sum(one[1] for one in held),
-        keeper_threads=sum(one[2] for one in held), keeper_children=sum(len(children(one)) for one in keepers),
+        keeper_rss_kib=max(one[0] for one in held), keeper_fds=max(one[1] for one in held),
+        keeper_threads=max(one[2] for one in held), keeper_children=sum(len(children(one)) for one in keepers),
         temp_files=len(os.listdir(temporary)), shared_memory=len(left_over.shared_memory() - before),
         strays=len(strays(run)),
     )  # fmt: skip
+
+
+def note(path: Path, seen: Look | None) -> None:
+    """Add a look to a file."""
+    if seen is not None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(seen)) + "\n")
+
+
+def noted(path: Path) -> list[Look]:
+    """The looks of a file; none where there is no file. What was cut by a kill is passed over."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [Look(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
 _OWN_FILES = {
@@ -112,20 +117,43 @@ def strays(run: Path) -> list[str]:
 
 
 def growth(looks: Sequence[Look]) -> dict[str, Growth]:
-    """Of everything that was looked at; empty where there are too few looks."""
-    counted = looks[int(len(looks) * _WARM) :]
-    if len(counted) < _FEW or counted[-1].trials - counted[0].trials < _SHORT:
+    """Of everything that was looked at; empty where there are too few looks.
+
+    Processes by the median of each of `_BLOCKS` blocks of looks. All else by a block's least (a trial's log is held for
+    a while), among the looks with as many processes as most have: a living engine, or a second keeper, takes its share.
+    """
+    states = Counter((one.children, one.keeper_children) for one in looks)
+    alike = [one for one in looks if (one.children, one.keeper_children) == states.most_common(1)[0][0]]
+    processes, held = _blocks(looks), _blocks(alike)
+    if not held:
         return {}
-    x = [one.trials / 1000 for one in counted]
-    return {one.name: _line(x, [getattr(each, one.name) for each in counted], LIMITS[one.name])
-            for one in fields(Look) if one.name in LIMITS}  # fmt: skip
+    found = {name: _line(processes, [median(getattr(one, name) for one in block) for block in processes], LIMITS[name])
+             for name in _PROCESSES}  # fmt: skip
+    return found | {
+        name: _line(held, [min(getattr(one, name) for one in block) for block in held], limit)
+        for name, limit in LIMITS.items() if name not in _PROCESSES
+    }  # fmt: skip
 
 
-def _line(x: Sequence[float], y: Sequence[float], limit: float) -> Growth:
+def _blocks(looks: Sequence[Look]) -> list[Sequence[Look]]:
+    """What counts of the looks, in blocks of as many; none where that is too little."""
+    count = min(_BLOCKS, len(looks) // _FEW)
+    bounds = [len(looks) * number // count for number in range(count + 1)] if count else []
+    blocks = [looks[one:end] for one, end in itertools.pairwise(bounds)][int(count * _WARM) :]
+    enough = len(blocks) >= _FEW and blocks[-1][-1].trials - blocks[0][0].trials >= _SHORT
+    return blocks if enough else []
+
+
+def _line(blocks: Sequence[Sequence[Look]], y: Sequence[float], limit: float) -> Growth:
+    """With an interval that is Bonferroni's for all quantities of all arms, at 95 % together."""
+    from scipy import stats  # not where the looks are taken: it is large
+
+    x = [(block[0].trials + block[-1].trials) / 2000 for block in blocks]
     slope, half = 0.0, 0.0
     if max(y) > min(y):
         fitted = stats.linregress(x, y)
-        slope, half = float(fitted.slope), float(stats.t.ppf(0.975, len(x) - 2)) * float(fitted.stderr)
+        in_tail = 0.05 / len(LIMITS) / _ARMS / 2
+        slope, half = float(fitted.slope), float(stats.t.ppf(1 - in_tail, len(x) - 2)) * float(fitted.stderr)
     return Growth(
         first=y[0], last=y[-1], most=max(y), slope=slope, low=slope - half, high=slope + half, limit=limit,
     )  # fmt: skip

@@ -18,14 +18,14 @@ from tests.cli.process import wait_for
 from tests.faults import left_over
 from tests.faults.soak_arms import Arm, expected
 from tests.faults.soak_hits import Cut, Hits
-from tests.faults.soak_looks import Look, look, strays
+from tests.faults.soak_looks import Look, noted, strays
 from vbench.execution.leftovers import marked_processes
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
 from vbench.sweep import ledger
 
 COMMAND = Path(__file__).parent / "soak_vbench.py"
-LOOK_EVERY = 50
+_ROOT = Path(__file__).parents[2]
 _POLL_S = 0.05
 _HELD_ALONE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """Has glibc give back at once what is freed, so that memory seen is memory held: else the largest flood of a run stays
@@ -85,7 +85,6 @@ class Soak:
         self._file = folder / f"{arm.name}.yaml"
         self._file.write_text(text, encoding="utf-8")
         self._draw, self._hits = random.Random(seed), Hits(seed, min(12.0, trials / 4), slow=slow)
-        self._every = max(1, min(LOOK_EVERY, trials // 20))
         self._shared = left_over.shared_memory()
         self._counted = (0, 0)
 
@@ -110,11 +109,16 @@ class Soak:
 
     def _sit(self, cut: Cut | None, session: str | None = None) -> None:
         self.seen.sittings += 1
-        results = self._folder / "results"
-        words = [sys.executable, COMMAND, f"{self._speed:g}", "sweep", self._file, "--results", results]
+        results, looks = self._folder / "results", self._folder / f"looks-{self.seen.sittings}.jsonl"
+        words = [sys.executable, COMMAND, f"{self._speed:g}", looks, "sweep", self._file, "--results", results]
         if session is not None:
             words += ["--session", session, "--session-margin", "5m"]
-        own = {"HOME": self._folder, "XDG_CACHE_HOME": self._folder / "cache", "TMPDIR": self._temporary}
+        own = {
+            "PYTHONPATH": _ROOT,
+            "HOME": self._folder,
+            "XDG_CACHE_HOME": self._folder / "cache",
+            "TMPDIR": self._temporary,
+        }
         with (self._folder / "out.txt").open("ab") as output:
             process = subprocess.Popen(
                 [*map(str, words)], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -126,26 +130,20 @@ class Soak:
             if process.poll() is None:
                 process.kill()
             process.wait()
+        self.seen.looks = max(self.seen.looks, noted(looks), key=len)
         self._end_of_sitting(process.returncode)
 
     def _attend(self, process: subprocess.Popen[bytes], cut: Cut | None) -> None:
         """Until it ends."""
-        stamp, looks = self._stamp(), list[Look]()
-        next_look = self._records() + self._every
+        stamp = self._stamp()
         while process.poll() is None and time.monotonic() < self._until:
             trials, run = self._records(), self._run()
             if cut is not None:
                 if cut.look(process, is_at_work=self._stamp() != stamp):
                     self.seen.hits[f"vbench {cut.number.name}"] += 1
-            elif run is not None:
-                if trials >= next_look:
-                    next_look = trials + self._every
-                    found = look(process.pid, trials, self._temporary, run.path, self._shared)
-                    looks += [found] if found is not None else []
-                if self._arm.is_hit:
-                    self._hits.hit(process.pid, trials, run.pending_json)
+            elif run is not None and self._arm.is_hit:
+                self._hits.hit(process.pid, trials, run.pending_json)
             time.sleep(_POLL_S)
-        self.seen.looks = max(self.seen.looks, looks, key=len)
 
     def _stamp(self) -> int:
         """When a trial was last noted as started."""

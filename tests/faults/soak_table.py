@@ -10,8 +10,8 @@ from tests.faults.soak_run import Seen
 
 _NAMES = {
     "rss_kib": "memory of vbench, MiB", "fds": "descriptors of vbench", "threads": "threads of vbench",
-    "children": "keepers", "keeper_rss_kib": "memory of keepers, MiB", "keeper_fds": "descriptors of keepers",
-    "keeper_threads": "threads of keepers", "keeper_children": "trials' processes, zombies too",
+    "children": "keepers", "keeper_rss_kib": "memory of a keeper, MiB", "keeper_fds": "descriptors of a keeper",
+    "keeper_threads": "threads of a keeper", "keeper_children": "trials' processes, zombies too",
     "temp_files": "temporary files", "shared_memory": "shared memory segments", "strays": "stray files in the run",
 }  # fmt: skip
 
@@ -59,9 +59,12 @@ def _shown(value: Any) -> str:
 
 def _growth(found: Sequence[Seen]) -> Iterator[str]:
     yield (
-        "A straight line through the looks, one every 50 trials or oftener, the first tenth left out; growth in a "
-        "thousand trials with its 95 % interval; memory as glibc has it that returns what is freed at "
-        "once. *Flat*: the interval ends below the limit. *Grows*: it begins above."
+        "Looked at after each trial, before the next begins, in 24 blocks of trials, the first quarter of them left "
+        "out; a straight line through the rest, growth in a thousand trials with its interval, all of the table at "
+        "95 % together. Processes by a block's median; all else by its least, as a trial's log is held for a while, "
+        "among the looks with as many processes as most have, as a living engine takes its share. Of several keepers "
+        "the largest; memory as glibc has it that returns what is freed at once. *Flat*: the interval ends below the "
+        "limit. *Grows*: it begins above."
     )
     yield from [
         "",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,18 +73,31 @@ def test_sweep_files_are_sound(arm: Arm, tmp_path: Path) -> None:
 
 def _looks(rss_kib: list[int], *, fds: int = 9) -> list[Look]:
     others = dict.fromkeys(LIMITS.keys() - {"rss_kib", "fds"}, 1)
-    return [Look(trials=50 * number, rss_kib=rss, fds=fds, **others) for number, rss in enumerate(rss_kib)]
+    return [Look(trials=number, rss_kib=rss, fds=fds, **others) for number, rss in enumerate(rss_kib)]
 
 
 def test_growth_is_told_from_noise() -> None:
     noise = random.Random(0)
-    still = [60_000 + noise.randrange(500) for _ in range(20)]
-    grown = [value + 600 * number for number, value in enumerate(still)]  # 12,000 KiB in 1,000 trials
+    still = [60_000 + noise.randrange(500) for _ in range(400)]
+    grown = [value + 12 * number for number, value in enumerate(still)]  # 12,000 KiB in 1,000 trials
     assert growth(_looks(still))["rss_kib"].word == "flat"
     assert growth(_looks(still))["fds"].word == "flat"
     found = growth(_looks(grown))["rss_kib"]
     assert found.word == "grows"
     assert found.low < 12_000 < found.high
+
+
+def test_what_is_held_for_a_trial_is_no_growth() -> None:
+    held = [60_000 + 3_000 * (number % 10 == 9 or number > 390) for number in range(400)]
+    assert growth(_looks(held))["rss_kib"].word == "flat"
+
+
+def test_a_living_engine_is_no_growth() -> None:
+    without, with_one = _looks([60_000] * 400, fds=8), _looks([60_000] * 400, fds=10)
+    looks = [replace(with_one[number], keeper_children=2) if number % 3 or number > 300 else without[number]
+             for number in range(400)]  # fmt: skip
+    found = growth(looks)
+    assert {name: each.word for name, each in found.items()} == dict.fromkeys(found, "flat")
 
 
 def test_a_few_looks_say_nothing() -> None:

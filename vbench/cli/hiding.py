@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from vbench.records.redaction import clean
+from vbench.records.redaction import clean_unseen
 
 
 def hide_secrets() -> None:
@@ -18,7 +18,7 @@ def _hide_in(stream: TextIO) -> None:
     plain = stream.write
 
     def write(text: str) -> int:
-        plain(clean(text))
+        plain(clean_unseen(text))
         return len(text)
 
     # The stream stays the one that it was: its encoding, its buffer and its number are asked for elsewhere.

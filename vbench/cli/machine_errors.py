@@ -8,16 +8,11 @@ import os
 from typing import NamedTuple
 
 from vbench.errors import EXIT_MACHINE, EXIT_STORE, EXIT_USAGE
+from vbench.execution.shortages import advice_on_shortage
 from vbench.records.disk import storage_advice
 
 _STORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
-_MACHINE = {
-    errno.EMFILE: "too many files are open: raise the limit (`ulimit -n 65536`)",
-    errno.ENFILE: "the whole machine has too many files open: end what holds them",
-    errno.EAGAIN: "no more processes or threads can be started: end some, or raise the limit (`ulimit -u`)",
-    errno.ENOMEM: "the machine has no memory left: end what else runs there",
-}
 _MOST_SHOWN = 200
 _THREADS = "can't start new thread"
 
@@ -32,16 +27,16 @@ class Told(NamedTuple):
 def told(error: Exception) -> Told | None:
     """Such an error's words; None for a defect."""
     if isinstance(error, MemoryError):
-        return Told(_MACHINE[errno.ENOMEM], EXIT_MACHINE)
+        return Told(str(advice_on_shortage(errno.ENOMEM)), EXIT_MACHINE)
     if isinstance(error, RuntimeError) and _THREADS in str(error):
-        return Told(_MACHINE[errno.EAGAIN], EXIT_MACHINE)
+        return Told(str(advice_on_shortage(errno.EAGAIN)), EXIT_MACHINE)
     if not isinstance(error, OSError):
         return None
     if isinstance(error, FileNotFoundError) and not _has_current_folder():
         return Told("the folder you are in was removed: go to another, and run the command again", EXIT_USAGE)
     name = str(error.filename or "")
-    if error.errno in _MACHINE:
-        return Told(_MACHINE[error.errno], EXIT_MACHINE)
+    if (shortage := advice_on_shortage(error.errno)) is not None:
+        return Told(shortage, EXIT_MACHINE)
     if error.errno in _NAMES and name:
         shown = name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…"
         return Told(f"{shown}: {error.strerror}: name something else", EXIT_USAGE)

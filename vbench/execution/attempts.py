@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vbench.errors import MachineError, StoreError, VbenchError
 from vbench.execution.runner import OnEvent
+from vbench.execution.shortages import advice_on_shortage
 from vbench.execution.stopping import Stopper
 from vbench.outcome import Outcome
 from vbench.records.disk import advice_on
@@ -17,12 +17,6 @@ from vbench.records.record import TrialRecord
 RETRIED = (Outcome.CRASHED, Outcome.TIMED_OUT)
 RETRIED_FRESH = (*RETRIED, Outcome.OUT_OF_MEMORY)
 """Of a reused engine: memory may be full of what earlier trials left."""
-_NOT_THE_DISK = {
-    errno.EAGAIN: "the limit of processes is reached: raise it (`ulimit -u`; in a container its pids limit)",
-    errno.ENOMEM: "the machine has no memory left: end what holds it",
-    errno.EMFILE: "too many files are open: raise the limit (`ulimit -n 65536`)",
-    errno.ENFILE: "the whole machine has too many files open: end what holds them",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +50,8 @@ def told(what: str) -> Iterator[None]:
         raise
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        if error.errno in _NOT_THE_DISK:
-            advice = f"{_NOT_THE_DISK[error.errno]}, and run the same command again: it goes on where it stopped"
-            raise MachineError(f"{what}{where}: {error.strerror}; {advice}") from error
+        advice = advice_on_shortage(error.errno)
+        if advice is not None:
+            again = "and run the same command again: it goes on where it stopped"
+            raise MachineError(f"{what}{where}: {error.strerror}; {advice}, {again}") from error
         raise StoreError(f"{what}{where}: {advice_on(error)}") from error

@@ -38,18 +38,18 @@ _CONVERT: dict[str, Callable[[str], Any]] = {
 }
 
 
-def read_log(path: Path, start: int = 0) -> str:
+def read_log(path: Path, start: int = 0, *, tail_bytes: int = _TAIL_BYTES) -> str:
     """The log's text from byte `start` on; of a flooded one its head and tail: the start-up and the last words."""
     try:
         size = path.stat().st_size - start
         with path.open("rb") as file:
             file.seek(start)
-            if size <= _HEAD_BYTES + _TAIL_BYTES:
+            if size <= _HEAD_BYTES + tail_bytes:
                 data = file.read()
             else:
                 head = file.read(_HEAD_BYTES)
-                file.seek(-_TAIL_BYTES, 2)
-                data = head + b"\n[... %d bytes left out ...]\n" % (size - _HEAD_BYTES - _TAIL_BYTES) + file.read()
+                file.seek(-tail_bytes, 2)
+                data = head + b"\n[... %d bytes left out ...]\n" % (size - _HEAD_BYTES - tail_bytes) + file.read()
     except OSError:
         return ""
     return data.decode(errors="replace")

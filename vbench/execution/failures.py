@@ -34,12 +34,17 @@ _PYDANTIC = re.compile(r"^Value error, (?=.)|\s*\[type=\w+, input_value=.*$")
 
 def classify(text: str) -> Match | None:
     """The first class (in the order of CLASSES) that a line of the output shows; None when none does."""
+    shown = _shown(text)
+    return None if shown is None else Match(shown[0], clean_line(shown[1]))
+
+
+def _shown(text: str) -> tuple[FailureClass, str] | None:
     lines = [line for line in _lines(text) if line.strip() and not _is_harmless(line)]
     for failure_class in CLASSES:
         shown = [line for line in lines if failure_class.pattern.search(line)]
         if shown:
             # The last one: a traceback shows the source line of the `raise` first and the message at its end.
-            return Match(failure_class, clean_line(shown[-1]))
+            return failure_class, shown[-1]
     return None
 
 

@@ -17,6 +17,8 @@ from vbench.hardware.gpu_samples import GPU_SAMPLE_INTERVAL_S, GpuSample, GpuSou
 from vbench.hardware.gpu_trial import wait_for_release
 
 LEAVE_GRACE_S = 0.5  # for what of a trial's tree is ending already
+_SAID_LAST_BYTES = 64 * 1024
+"""Of what is kept as long as the engine is: what it says of itself it says as it starts."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -79,7 +81,7 @@ def live_engine(process: TrialProcess, log: Path, log_start: int, source: Memory
         process=process,
         log=log,
         log_end=os.path.getsize(log),
-        said=read_log(log, log_start),
+        said=read_log(log, log_start, tail_bytes=_SAID_LAST_BYTES),
         gpus_before=source.samples[0] if isinstance(source, GpuSource) and source.samples else None,
     )
 

@@ -11,8 +11,9 @@ from vbench.errors import MachineError
 from vbench.execution import leftovers
 from vbench.execution.attempts import RETRIED, RETRIED_FRESH, Attempt, after, reason, told
 from vbench.execution.interpreters import Interpreter
-from vbench.execution.keeper_client import Keeper, KeeperGone
+from vbench.execution.keeper_client import Keeper
 from vbench.execution.keepers import Keepers
+from vbench.execution.kept_engine import KeptEngine
 from vbench.execution.live_engine import LiveEngine
 from vbench.execution.machine_faults import RETRIED_ONCE
 from vbench.execution.memory import MemorySource, ProcessTreeMemory, UnmeasuredMemory
@@ -65,8 +66,7 @@ class TrialRunner:
         variables = {**os.environ, **spec.environment, **self._place}
         self._gpus = None if is_on_cpu else TrialGpus(variables, judging.reserved, spec.deadlines.release_s)
         self._logs = Logs(run.path / "logs", run.trials_jsonl)
-        self._live: tuple[str, LiveEngine] | None = None
-        self._between: list[str] = []  # what went wrong between trials: warnings of the next one
+        self._live = KeptEngine(self._keepers, run_uid, spec.deadlines.close_s, self._kept_pids, self._source)
         self._around = Surroundings(spec=spec, run=run, prompt_set=prompt_set, judging=judging, gpus=self._gpus)
 
     def __enter__(self) -> TrialRunner:
@@ -86,9 +86,7 @@ class TrialRunner:
     def _end(self) -> None:
         try:
             self._keepers.close()  # which kill all that they started
-            if self._live is not None:
-                self._live[1].discard()
-            self._live = None
+            self._live.discard()
         finally:
             if self._gpus is not None:
                 self._gpus.close()
@@ -106,18 +104,11 @@ class TrialRunner:
     @property
     def live_key(self) -> str | None:
         """`spec.config.engine_key` of the configurations that the engine kept alive would serve; None: none is."""
-        live = self._live  # read once: with several runners another thread asks
-        return None if live is None else live[0]
+        return self._live.key
 
     def release(self) -> None:
         """Close the engine that is kept alive, with all its processes, and wait for its memory."""
-        if self._live is None:
-            return
-        (_, engine), self._live = self._live, None
-        self._between += engine.close(
-            within_s=self.spec.deadlines.close_s, run_uid=self.run_uid, kept_pids=self._kept_pids(),
-            source_for=self._source,
-        )  # fmt: skip
+        self._live.release()
 
     def _kept_pids(self) -> list[int]:
         return [*self.judging.reserved.pids, *self._keepers.pids]
@@ -144,12 +135,12 @@ class TrialRunner:
             tried.interpreter = named.interpreter
         attempt = Attempt(on_event, stopper, keep, probe, quality, engine_key(self.spec, point.settings))
         with told(f"trial {number} couldn't be run"):
-            engine = self._reusable(attempt.key)
+            engine = self._live.take(attempt.key)
             if engine is not None:
                 record = self._reuse(tried, attempt, engine)
             else:
                 record = self._unready(tried) or self._run(tried, attempt)
-        between, self._between = self._between, []
+        between = self._live.pop_notes()
         return record.model_copy(update={"warnings": [*record.warnings, *between]}) if between else record
 
     def _unready(self, tried: Tried) -> TrialRecord | None:
@@ -159,23 +150,6 @@ class TrialRunner:
         begin = time.monotonic()
         fault = self._gpus.unready(lambda: leftovers.marked_processes(self.run_uid))
         return None if fault is None else record_not_started(tried, self._around, fault, time.monotonic() - begin)
-
-    def _reusable(self, key: str) -> LiveEngine | None:
-        """The engine that is alive, taken for a trial with that key; None, and none alive any more, if it can't be."""
-        if self._live is None:
-            return None
-        alive_key, engine = self._live
-        try:
-            if engine.process.is_running() and alive_key == key:
-                self._live = None
-                return engine
-            self.release()
-        except KeeperGone:
-            self.release()
-            self._keepers.drop(engine.process.keeper)
-        if engine.process.was_lost:
-            self._between.append(f"the engine that trial {engine.trial} left alive ended by itself")
-        return None
 
     def _reuse(self, tried: Tried, attempt: Attempt, engine: LiveEngine) -> TrialRecord:
         """On a living engine; where that fails in a way that its earlier work may be to blame for, on a fresh one."""
@@ -238,7 +212,7 @@ class TrialRunner:
         )  # fmt: skip
         self.started_t = raw.started_t
         if raw.is_kept and raw.engine is not None:
-            self._live = (attempt.key, raw.engine)
+            self._live.keep(attempt.key, raw.engine)
         tried.fork_blocker = keeper.fork_blocker
         self._logs.look(self.run_folder.log(tried.number))  # before a line of it is cut, and a secret with it
         record = record_of(tried, raw, self._around)

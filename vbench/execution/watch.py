@@ -153,13 +153,20 @@ class Watch:
             searched = len(self.buffer)  # a pass's message may have many megabytes: no byte of it is looked at twice
             self.buffer += chunk
             if self.buffer.find(b"\n", searched) >= 0:
-                *lines, self.buffer = self.buffer.split(b"\n")
-                for line in lines:
-                    if self.is_pipe_open:
-                        self._take(bytes(line))
+                self._take_lines()
             if len(self.buffer) > _MAX_MESSAGE_BYTES:
                 self._refuse(bytes(self.buffer[:_SHOWN_BYTES]))
                 self._flooded(f"a line of over {_MAX_MESSAGE_BYTES >> 20} MiB came down the result pipe")
+
+    def _take_lines(self) -> None:
+        """Take all whole lines, one after another: a flood's chunk has many thousands of them."""
+        buffer, begin = self.buffer, 0
+        while self.is_pipe_open and (end := buffer.find(b"\n", begin)) >= 0:
+            with memoryview(buffer) as view:
+                line = bytes(view[begin:end])
+            self._take(line)
+            begin = end + 1
+        del buffer[:begin]
 
     def _refuse(self, line: bytes) -> None:
         """Keep the beginning of what isn't ours; too much of that ends the trial."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from vbench.errors import Problem, SpecError
-from vbench.prompts.plain_file import open_plain
+from vbench.plain_file import open_plain
 
 MAX_PROBLEMS = 20
 MAX_LINE_BYTES = 64 * 1024**2

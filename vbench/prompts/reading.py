@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import Problem, SpecError
+from vbench.plain_file import open_plain
 from vbench.prompts.jsonl import kind_of, read_prompts
-from vbench.prompts.plain_file import open_plain
 from vbench.prompts.sharegpt import read_sharegpt
 from vbench.prompts.text import read_texts
 from vbench.spec.prompt_types import PromptFile

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import Problem, SpecError
+from vbench.plain_file import open_plain
 from vbench.prompts.jsonl import MAX_LINE_BYTES, MAX_PROBLEMS, checked, decoded
-from vbench.prompts.plain_file import open_plain
 
 MAX_FILE_BYTES = 2 * 1024**3
 _HINT = 'expected [{"conversations": [{"from": "human", "value": "…"}, …]}, …]'

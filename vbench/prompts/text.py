@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import Problem, SpecError
+from vbench.plain_file import open_plain
 from vbench.prompts.jsonl import MAX_LINE_BYTES, MAX_PROBLEMS, checked, decoded
-from vbench.prompts.plain_file import open_plain
 
 
 def read_texts(path: Path, separator: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:

@@ -58,14 +58,14 @@ class Logs:
 
     def __init__(self, folder: Path, records: Path) -> None:
         self.folder = folder
-        self._done: dict[Path, int] = {}
+        self._done: dict[str, int] = {}  # by name: paths of many thousand logs would take megabytes
         self._since = records.stat().st_mtime - _EARLIER_S if records.exists() else 0.0
 
     def begin(self) -> None:
         """Look through what an earlier session left."""
         for path in self._all():
             with suppress(OSError):
-                self._done[path] = path.stat().st_mtime_ns
+                self._done[path.name] = path.stat().st_mtime_ns
                 if path.name == "keeper.log" or path.stat().st_mtime >= self._since:
                     self.look(path)
 
@@ -73,13 +73,13 @@ class Logs:
         """Look through one of them."""
         hide_secrets_in(path)
         with suppress(OSError):
-            self._done[path] = path.stat().st_mtime_ns
+            self._done[path.name] = path.stat().st_mtime_ns
 
     def end(self) -> None:
         """Look through those that were written to since."""
         for path in self._all():
             with suppress(OSError):
-                if self._done.get(path) != path.stat().st_mtime_ns:
+                if self._done.get(path.name) != path.stat().st_mtime_ns:
                     self.look(path)
 
     def _all(self) -> list[Path]:

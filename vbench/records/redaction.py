@@ -181,6 +181,11 @@ def clean(text: str) -> str:
     return _clean_short(text) if len(text) <= _SHORT else _clean(text)
 
 
+def clean_unseen(text: str) -> str:
+    """The same of a text that won't come again, as what is printed: nothing of it is kept."""
+    return _clean(text)
+
+
 def _clean(text: str, values: Iterable[str] | None = None) -> str:
     spans = secret_spans(text, values)
     if not spans:

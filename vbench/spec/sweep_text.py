@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from pathlib import Path
 
 from vbench.errors import Problem, SpecError, UsageError
+from vbench.plain_file import open_plain
 from vbench.spec.suggest import closest
 
 MAX_FILE_BYTES = 1024**2
@@ -32,18 +31,9 @@ def read_sweep_text(path: Path) -> str:
 
 
 def read_plain(path: Path, most: int) -> bytes:
-    """The first `most` bytes of a file. Raises OSError, also for a pipe or a device: to open one may wait forever."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(mode):
-            raise OSError("it is a pipe or a device; save it as a file first")
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            return file.read(most)
-    finally:
-        os.close(fd)
+    """The first `most` bytes of a file. Raises OSError, as `open_plain`."""
+    with open_plain(path) as file:
+        return file.read(most)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Opening a file of prompts: a plain file, not something that never ends or can be read only once."""
+"""Opening a file that a user names: a plain file, not something that never ends or can be read only once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
-
-_HINT = "save the prompts in a file first, as they are read more than once"
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -21,4 +19,4 @@ def open_plain(path: Path) -> BinaryIO:
     os.close(fd)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    raise OSError(errno.EINVAL, f"it is a pipe or a device: {_HINT}", str(path))
+    raise OSError(errno.EINVAL, "it is a pipe or a device: save it as a file first", str(path))
