@@ -125,7 +125,10 @@ class TestShortOf:
     @BOTH
     def test_descriptors(self, tmp_path: Path, how: How) -> None:
         with open_bench("fake", tmp_path) as bench:
-            with limits.of_files(bench.keeper.pid), pytest.raises(MachineError, match=r"raise the limit .`ulimit -n 65536`"):
+            with (
+                limits.of_files(bench.keeper.pid),
+                pytest.raises(MachineError, match=r"raise the limit .`ulimit -n 65536`"),
+            ):
                 bench.run(how=how)
 
             assert bench.run(how=how).outcome is Outcome.COMPLETED
