@@ -4,7 +4,7 @@
 
 Runs `tests/faults` (each fault on real processes), mutates sweep files, and soaks real sweeps in random faults. Prints
 a table; the last line is one JSON object. The exit code is 1 where anything was lost, doubled, left, found or failed.
-`--write` puts the table and the counts into docs/reliability.md.
+`--write` puts the table and the counts into docs/reliability.md, and the soak's into benchmarks/faults/soak.md.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tests.faults.matrix import PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
+SOAK = ROOT / "benchmarks" / "faults" / "soak.md"
 BEGIN, END = "<!-- `make faults ARGS=--write` fills this in -->", "<!-- up to here -->"
 _COUNTED = ("records_lost", "records_doubled", "processes_left", "files_left", "secrets_found")
 _TITLES = {
@@ -40,12 +41,15 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=100_000, help="mutated sweep files; 0: none")
     parser.add_argument("--trials", type=int, default=2_000, help="of the soak; 0: none")
     parser.add_argument("--seed", type=int, default=None, help="of both; new each time unless given")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    parser.add_argument(
+        "--write", action="store_true", help="put the tables into docs/reliability.md and benchmarks/faults/soak.md"
+    )
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
     rows, has_passed = matrix()
     fuzzed = _last_json("tests.faults.fuzz", "--files", options.files, "--seed", seed) if options.files else None
-    soaked = _last_json("tests.faults.soak", "--trials", options.trials, "--seed", seed) if options.trials else None
+    words = ["--trials", options.trials, "--seed", seed, *(["--out", str(SOAK)] if options.write else [])]
+    soaked = _last_json("tests.faults.soak", *words) if options.trials else None
     found = summary(rows, fuzzed, soaked, seed)
     print(table(rows))
     if options.write:
@@ -100,6 +104,8 @@ def summary(
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "exit_codes": [one["exit_code"] for one in extra],
+        "fuzz": fuzzed,
+        "soak": soaked,
     }
 
 

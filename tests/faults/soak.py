@@ -66,7 +66,10 @@ def summary(found: Sequence[Seen]) -> dict[str, Any]:
     grown = {one.arm.name: growth(one.looks) for one in found}
     words = {f"{arm}.{name}": each.word for arm, every in grown.items() for name, each in every.items()}
     hits = sum((one.hits for one in found), Counter[str]())
+    tried = sum(one.planted.total() for one in found) + hits.total()
     return {
+        "faults_tried": tried,
+        "survived": max(0, tried - sum(len(one.wrong) for one in found)),
         "is_sound": not any(one.wrong for one in found) and "grows" not in words.values(),
         "trials": sum(one.trials for one in found),
         "simulated_hours": round(sum(one.hours for one in found), 1),
