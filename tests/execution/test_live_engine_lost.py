@@ -35,7 +35,7 @@ def live(tmp_path: Path) -> Iterator[Make]:
 
 
 class TestFailure:
-    @pytest.mark.parametrize("fail", ["segfault", "exception", "exit", "oom"])
+    @pytest.mark.parametrize("fail", ["segfault", "exception", "exit", "oom", "errno=EMFILE", "errno=EADDRINUSE"])
     def test_that_reuse_may_be_to_blame_for_is_tried_on_a_fresh_engine(self, live: Make, fail: str) -> None:
         t = live()
         t.run(0)
@@ -57,6 +57,14 @@ class TestFailure:
         assert len(notes(record)) == 1
         assert not is_alive(t.pids[1])
         assert (following.outcome, t.is_reused(following)) == (Outcome.COMPLETED, False)
+
+    def test_of_the_disk_is_not_the_engines(self, live: Make) -> None:
+        t = live()
+        t.run(0)
+        record = t.run(1, sampling__fail="errno=ENOSPC@reused")
+
+        assert (record.outcome, failure_class(record)) == (Outcome.INTERRUPTED, "disk_full")
+        assert notes(record) == ["the engine was started by trial 0"]
 
     def test_a_hang_meets_its_deadline(self, live: Make) -> None:
         t = live("deadlines: {load: 60s, pass: 1.5s, close: 60s}\n")

@@ -140,7 +140,7 @@ def test_another_way_of_calling_matters_only_to_what_depends_on_it(tmp_path: Pat
 
 def test_a_copy_of_a_run_does_not_count_twice(tmp_path: Path) -> None:
     older = run(tmp_path, trials(100.0), run_uid="same")
-    newer = run(tmp_path, trials(100.0, 200.0), "b", run_uid="same")
+    newer = run(tmp_path, trials(100.0, 200.0), "b", run_uid="its own", copy_of="same")
     for order in ((older, newer), (newer, older)):
         (subject,) = read(*order)
         assert subject.folder == newer

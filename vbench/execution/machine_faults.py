@@ -18,6 +18,8 @@ from vbench.records.record import Failure
 
 RETRIED_ONCE = ("address_in_use", "gpu_memory_taken")
 """Classes of failures that pass: a port is given back, another's process ends."""
+OFTEN_ITS_OWN = ("shared_memory_full", "bus_error", "too_many_open_files", "too_many_processes")
+"""Classes of what an engine that served trial after trial may have used up itself: a fresh one has it again."""
 _GPU_MEMORY = ("gpu_out_of_memory", "not_enough_free_memory", "kv_cache_too_small")
 _BUS_ERROR = Fault(
     failure_class="bus_error",

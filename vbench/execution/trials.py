@@ -15,7 +15,7 @@ from vbench.execution.keeper_client import Keeper
 from vbench.execution.keepers import Keepers
 from vbench.execution.kept_engine import KeptEngine
 from vbench.execution.live_engine import LiveEngine
-from vbench.execution.machine_faults import RETRIED_ONCE
+from vbench.execution.machine_faults import OFTEN_ITS_OWN, RETRIED_ONCE
 from vbench.execution.memory import MemorySource, ProcessTreeMemory, UnmeasuredMemory
 from vbench.execution.named_interpreters import NamedInterpreter
 from vbench.execution.process_tree import descendants
@@ -157,7 +157,7 @@ class TrialRunner:
         raw, record = self._attempt(keeper, engine.process.how, tried, attempt, engine)
         if raw.keeper_error is not None:
             self._keepers.drop(keeper)
-        elif record.outcome not in RETRIED_FRESH:
+        elif record.outcome not in RETRIED_FRESH and reason(record) not in OFTEN_ITS_OWN and not self._passed(record):
             return record
         tried.notes.append(f"started anew after a reused engine ended as {record.outcome} ({reason(record)})")
         keeper = self._keeper_for(tried)
@@ -167,7 +167,7 @@ class TrialRunner:
         keeper = self._keeper_for(tried)
         how = self._how(keeper)
         raw, record = self._attempt(keeper, how, tried, attempt)
-        if reason(record) in RETRIED_ONCE and (self._gpus is None or self._gpus.others_leave()):
+        if self._passed(record):
             tried.notes.append(f"started anew after {reason(record)}")
             return after(record, self._attempt(keeper, how, tried, attempt)[1])
         if not self._deserves_cold_retry(raw, record, keeper):
@@ -177,6 +177,10 @@ class TrialRunner:
         # A new keeper, where the old one died, imports the engine too: the trials to come are to fork again.
         keeper = self._keeper_for(tried)
         return after(record, self._attempt(keeper, "cold", tried, attempt)[1])
+
+    def _passed(self, record: TrialRecord) -> bool:
+        """Whether it failed for a reason of the machine's that isn't there any more."""
+        return reason(record) in RETRIED_ONCE and (self._gpus is None or self._gpus.others_leave())
 
     def _how(self, keeper: Keeper) -> Literal["fork", "cold"]:
         if not keeper.can_fork and self.spec.worker_start == "fork":

@@ -28,7 +28,6 @@ from vbench.records.private import close_to_others
 from vbench.records.redaction import clean_data
 
 _RUN_ID = re.compile(r"(\d{8}-\d{6})(?:-(\d+))?", re.ASCII)
-_RUN_UID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MARKERS = ("run.json", "trials.jsonl")
 """A folder with one of these is a run."""
 _MOST_SHOWN = 100
@@ -215,15 +214,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise StoreError(f"{path} holds no JSON object")
     return data
-
-
-def uid_of(facts: Mapping[str, Any]) -> str:
-    """The run's own mark, by which its processes are found and ended. Raises StoreError for a `run.json` that names
-    something else: a shorter one would be found in other processes too."""
-    uid = facts.get("run_uid")
-    if not isinstance(uid, str) or not _RUN_UID.fullmatch(uid):
-        raise StoreError("run.json has no sound `run_uid`: it isn't as vbench wrote it; --new starts a new run")
-    return uid
 
 
 def write_json_atomic(path: Path, data: Mapping[str, Any]) -> None:

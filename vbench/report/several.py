@@ -17,6 +17,7 @@ from vbench.analysis.merged import as_any_trial, first_numbers, moved
 from vbench.analysis.ranking import best
 from vbench.metrics import metric_of
 from vbench.outcome import Outcome
+from vbench.records.identity import first_uid
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.records.store import ReadResult
@@ -118,7 +119,7 @@ def _without_copies(runs: Sequence[tuple[RunFolder, RunContents]]) -> list[tuple
     """Each run once, by its unique id: of two copies the one with more trials, which says that it is one."""
     kept: dict[str, tuple[RunFolder, RunContents]] = {}
     for number, (folder, contents) in enumerate(runs):
-        uid = str(contents.run.get("run_uid") or number)
+        uid = first_uid(contents.run) or str(number)
         other = kept.setdefault(uid, (folder, contents))
         if other[0] is folder:
             continue

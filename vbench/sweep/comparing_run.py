@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from vbench.execution.machine import machine_facts, vbench_version
 from vbench.execution.trial_record import recorded_config
 from vbench.prompts.prompt_set import write_jsonl
 from vbench.records import runs
+from vbench.records.identity import new_identity
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
 from vbench.spec.config import effective_config
@@ -88,7 +88,7 @@ def _create(match: Match, results_root: Path) -> RunFolder:
             "description": " against ".join(match.sides[side].title for side in SIDES),
             "sides": {side: _side(match, side) for side in SIDES},
             "digest": match.digest,
-            "run_uid": uuid.uuid4().hex,
+            **new_identity(run),
             "prompt_set_sha256": prepared.prompt_set.sha256,
             "objective": {"metric": objective.metric, "direction": objective.direction},
             "more_objectives": [],

@@ -15,7 +15,7 @@ from vbench.execution import leftovers
 from vbench.hardware.gpu_trial import Reserved
 from vbench.metrics import value_of
 from vbench.outcome import Outcome
-from vbench.records import runs
+from vbench.records import identity, runs
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
@@ -103,7 +103,8 @@ class ComparisonSession:
     ) -> None:  # fmt: skip
         self.match, self.prepared, self.run, self.store = match, match.prepared, run, store
         self.watcher, self.until, self.notes = watcher, until, list(notes)
-        self.facts = runs.read_json(run.run_json)
+        self.facts, copied = identity.own_facts(run)
+        self.notes += copied
         pairs = values_of_records(records, match.metric)
         self.turns = Turns(pairs, detect=until.detect, fewest=until.fewest, most=until.most)
         self._records = records
@@ -230,7 +231,7 @@ class ComparisonSession:
 
     @property
     def _uid(self) -> str:
-        return runs.uid_of(self.facts)
+        return identity.uid_of(self.facts)
 
     def _clean_up_after_earlier(self) -> None:
         """End what a killed session left running; we hold the run's lock, so nobody else's trial carries its mark."""

@@ -17,7 +17,7 @@ from vbench.execution import leftovers
 from vbench.hardware.gpu_trial import Reserved
 from vbench.outcome import Outcome
 from vbench.progress import Listener, RunInfo, RunSummary
-from vbench.records import runs
+from vbench.records import identity, runs
 from vbench.records.record import TrialRecord
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
@@ -56,7 +56,8 @@ class Session:
     ) -> None:  # fmt: skip
         self.prepared, self.spec, self.run = prepared, prepared.spec, run
         self.store, self.listener, self.notes = store, listener, list(notes)
-        self.run_facts = runs.read_json(run.run_json)
+        self.run_facts, copied = identity.own_facts(run)
+        self.notes += copied
         self.planner = prepared.planner() if is_planned else None
         self.searcher = make_searcher(self.spec)
         self.early_stop = make_early_stop(self.spec, prepared.prompt_set.num_prompts)
@@ -197,7 +198,7 @@ class Session:
 
     @property
     def _uid(self) -> str:
-        return runs.uid_of(self.run_facts)
+        return identity.uid_of(self.run_facts)
 
     def _read(self) -> Sequence[TrialRecord]:
         return self.store.read().records

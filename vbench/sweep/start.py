@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from vbench.execution.machine import machine_facts, vbench_version
 from vbench.progress import Listener
 from vbench.prompts.prompt_set import write_jsonl
 from vbench.records import lock, runs
+from vbench.records.identity import new_identity
 from vbench.records.runs import RunFolder
 from vbench.records.store import RecordStore
 from vbench.search.make import method_of, planned_trials
@@ -160,7 +160,7 @@ def _create(prepared: Prepared, results_root: Path, overrides: Sequence[str]) ->
             "description": spec.description,
             "digest": prepared.digest,
             "spec_digest": spec_digest(spec),
-            "run_uid": uuid.uuid4().hex,
+            **new_identity(run),
             "prompt_set_sha256": prepared.prompt_set.sha256,
             "objective": {"metric": spec.objective.metric, "direction": spec.objective.direction},
             "more_objectives": [{"metric": one.metric, "direction": one.direction} for one in spec.more_objectives],
