@@ -53,7 +53,7 @@ LIMITS: dict[str, float] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """Per thousand trials, by a straight line through the blocks' least, with the slope's interval."""
+    """Per thousand trials, by a straight line through the blocks' medians, with the slope's interval."""
 
     first: float
     last: float
@@ -119,20 +119,15 @@ def strays(run: Path) -> list[str]:
 def growth(looks: Sequence[Look]) -> dict[str, Growth]:
     """Of everything that was looked at; empty where there are too few looks.
 
-    Processes by the median of each of `_BLOCKS` blocks of looks. All else by a block's least (a trial's log is held for
-    a while), among the looks with as many processes as most have: a living engine, or a second keeper, takes its share.
+    Medians of `_BLOCKS` blocks of looks are compared: a trial's log is held for a while, a keeper has just been killed.
+    What processes hold is compared among looks with as many of them as most have: a living engine takes its share.
     """
     states = Counter((one.children, one.keeper_children) for one in looks)
     alike = [one for one in looks if (one.children, one.keeper_children) == states.most_common(1)[0][0]]
     processes, held = _blocks(looks), _blocks(alike)
     if not held:
         return {}
-    found = {name: _line(processes, [median(getattr(one, name) for one in block) for block in processes], LIMITS[name])
-             for name in _PROCESSES}  # fmt: skip
-    return found | {
-        name: _line(held, [min(getattr(one, name) for one in block) for block in held], limit)
-        for name, limit in LIMITS.items() if name not in _PROCESSES
-    }  # fmt: skip
+    return {name: _line(processes if name in _PROCESSES else held, name) for name in LIMITS}
 
 
 def _blocks(looks: Sequence[Look]) -> list[Sequence[Look]]:
@@ -144,18 +139,19 @@ def _blocks(looks: Sequence[Look]) -> list[Sequence[Look]]:
     return blocks if enough else []
 
 
-def _line(blocks: Sequence[Sequence[Look]], y: Sequence[float], limit: float) -> Growth:
+def _line(blocks: Sequence[Sequence[Look]], name: str) -> Growth:
     """With an interval that is Bonferroni's for all quantities of all arms, at 95 % together."""
     from scipy import stats  # not where the looks are taken: it is large
 
     x = [(block[0].trials + block[-1].trials) / 2000 for block in blocks]
+    y = [median(getattr(one, name) for one in block) for block in blocks]
     slope, half = 0.0, 0.0
     if max(y) > min(y):
         fitted = stats.linregress(x, y)
         in_tail = 0.05 / len(LIMITS) / _ARMS / 2
         slope, half = float(fitted.slope), float(stats.t.ppf(1 - in_tail, len(x) - 2)) * float(fitted.stderr)
     return Growth(
-        first=y[0], last=y[-1], most=max(y), slope=slope, low=slope - half, high=slope + half, limit=limit,
+        first=y[0], last=y[-1], most=max(y), slope=slope, low=slope - half, high=slope + half, limit=LIMITS[name],
     )  # fmt: skip
 
 

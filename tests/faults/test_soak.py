@@ -88,7 +88,7 @@ def test_growth_is_told_from_noise() -> None:
 
 
 def test_what_is_held_for_a_trial_is_no_growth() -> None:
-    held = [60_000 + 3_000 * (number % 10 == 9 or number > 390) for number in range(400)]
+    held = [60_000 + 3_000 * (number % 10 == 9 or number > 395) for number in range(400)]
     assert growth(_looks(held))["rss_kib"].word == "flat"
 
 
