@@ -34,7 +34,7 @@ def test_the_list_counts_every_trial_once(tmp_path: Path) -> None:
     vbench = Vbench(tmp_path)
     (facts,) = map(json.loads, vbench("list", "--json", check=0).stdout.splitlines())
     assert facts["num_trials"] == len(records) == sum(facts["counts"].values())
-    assert facts["counts"] == {"completed": 15, "pruned": 4, "failed": 1, "refused": 1}
+    assert facts["counts"] == {"completed": 15, "pruned": 4, "failed": 1, "interrupted": 0, "refused": 1}
     assert (facts["mark"], facts["best_trial"]) == (None, 9)
     heading, line = vbench("list", check=0).stdout.splitlines()
     shown = dict(zip(heading.split(), line.split(), strict=False))

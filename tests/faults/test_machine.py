@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 from collections.abc import Callable
@@ -79,6 +80,8 @@ def test_what_the_engine_meets(vbench: Vbench, counts: Counts, kind: str) -> Non
     vbench("sweep", "small.yaml", "--machine-faults", "go_on", check=0)
     counts.records(vbench.run(), 3)
     assert [one["outcome"] for one in records_of(vbench.run())] == ["interrupted", "interrupted", "completed"]
+    counted = json.loads(vbench("list", "--json", check=0).stdout)["counts"]
+    assert (counted["interrupted"], counted["failed"]) == (2, 0)
 
 
 @fault("machine", "the machine spoils one trial after another", "three in a row end a sweep that was told to go on")

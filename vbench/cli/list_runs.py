@@ -27,15 +27,16 @@ AsJson = Annotated[
 ]
 PIPE_WIDTH = 160
 """Columns where there is no terminal to ask."""
-_COUNTS = ("completed", "pruned", "failed", "refused")
-"""Each trial is in one of them. Refused: by the planner, without a start."""
+_COUNTS = ("completed", "pruned", "failed", "interrupted", "refused")
+"""Each trial is in one of them. Interrupted: spoilt by the machine. Refused: by the planner, without a start."""
 _COLUMNS = (
-    "Run", "Status", "Search", "Trials", "Completed", "Pruned", "Failed", "Refused", "Best", "Created (UTC)"
+    "Run", "Status", "Search", "Trials", "Completed", "Pruned", "Failed", "Interrupted", "Refused", "Best",
+    "Created (UTC)",
 )  # fmt: skip
 _TEXT = ("Run", "Status", "Created (UTC)")
-_OPTIONAL = ("Pruned", "Failed", "Refused")
+_OPTIONAL = ("Pruned", "Failed", "Interrupted", "Refused")
 """Left out where no run has any."""
-_SPARED = ("Created (UTC)", "Refused", "Pruned", "Search", "Failed", "Completed", "Trials")
+_SPARED = ("Created (UTC)", "Refused", "Pruned", "Search", "Interrupted", "Failed", "Completed", "Trials")
 """Left out where there is no room, the first one first; the date is also in the run's id."""
 MISSING = "–"
 _GAP = 2
@@ -91,13 +92,13 @@ def list_runs(as_json: AsJson = False, results: Results = DEFAULT_RESULTS) -> No
     """List the runs, newest first.
 
     Search: trials that were started, of those asked for. Trials: all that the run holds, those that measure one again
-    included; completed, pruned (stopped early), failed and refused (by the planner) ones add up to them. Best: by the
-    run's own objective, so that only those of one sweep compare.
+    included; completed, pruned (stopped early), failed, interrupted (spoilt by the machine) and refused ones (by the
+    planner) add up to them. Best: by the run's own objective, so that only those of one sweep compare.
 
     Keys of --json: run, path, status (finished, exhausted, out_of_time, gpu_hours, session_end, interrupted, running,
     unreadable or unknown), is_comparison, search (started, planned), num_trials, counts (completed, pruned, failed,
-    refused), mark (emulated, fake, simulated or null), objective, best_trial, best_value, created_at, problems. What
-    isn't known is null.
+    interrupted, refused), mark (emulated, fake, simulated or null), objective, best_trial, best_value, created_at,
+    problems. What isn't known is null.
 
       vbench list
       vbench list --json | jq -r 'select(.status == "interrupted") | .run'
