@@ -19,7 +19,7 @@ from vbench.report.build import ReportFiles, build_report
 from vbench.report.text import FAKE_MARK
 
 HOSTILE = "<script>alert('x')</script> & \"q\" `t` | 🚀 \u202eevil שלום\n{{ 7*7 }} ${x}"
-VOID = {"meta", "img", "source", "br", "link", "input"}
+VOID = {"meta", "img", "source", "br", "link", "input", "wbr"}
 
 
 class Structure(HTMLParser):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from vbench.report import units_of_use
 from vbench.report.blocks import Calculator
@@ -68,6 +69,7 @@ def _environment(finalize: Callable[[Any], Any], spans: Callable[[str], Markup])
     environment.filters["spans"] = spans
     environment.filters["key"] = _key
     environment.filters["uses"] = _uses
+    environment.filters["breakable"] = _breakable
     environment.filters["kind"] = lambda block: type(block).__name__
     return environment
 
@@ -75,6 +77,11 @@ def _environment(finalize: Callable[[Any], Any], spans: Callable[[str], Markup])
 def _html_text(value: Any) -> Any:
     """Runs before autoescape: what is shown is printable whatever it came from."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
+
+
+def _breakable(name: str) -> Markup:
+    """A heading that may break after a dot or an underscore: names of settings are long, and paper is narrow."""
+    return Markup(re.sub(r"(?<=[a-z0-9])([._])(?=[a-z])", r"\1<wbr>", str(escape(printable(name)))))  # noqa: S704 -- escaped
 
 
 def _key(value: float | str | None) -> str:
