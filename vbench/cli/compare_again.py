@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, FLAG, interruptible
+from vbench.cli.interrupts import interruptible
+from vbench.cli.options import DEFAULT_RESULTS, FLAG
 from vbench.errors import EXIT_NO_RESULT, UsageError
 
 if TYPE_CHECKING:

@@ -46,8 +46,8 @@ def run_command(argv: list[str], is_debugging: bool) -> int:
 
     from vbench import errors
     from vbench.cli.app import ReaderGone, app
+    from vbench.cli.interrupts import silence_stdout
     from vbench.cli.machine_errors import told
-    from vbench.cli.options import silence_stdout
 
     logging.getLogger("vbench").addHandler(logging.NullHandler())  # what it warns of is in the notes of a run too
     try:

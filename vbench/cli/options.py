@@ -1,19 +1,15 @@
-"""What several commands share: options, how their help is laid out, how an interrupt or a closed pipe ends one."""
+"""What several commands share: options, how their help is laid out."""
 
 from __future__ import annotations
 
 import inspect
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vbench.errors import Interrupted, UsageError
+from vbench.errors import UsageError
 from vbench.printable import printable
 
 if TYPE_CHECKING:
@@ -23,7 +19,6 @@ DEFAULT_RESULTS = Path("results")
 DEFAULT_REPORTS = Path("reports")
 FLAG = ""
 """The metavar of an option without a value."""
-_SHOW_CURSOR = b"\x1b[?25h"
 
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file (YAML).", show_default=False)]
 Results = Annotated[
@@ -190,59 +185,3 @@ def refuse_comparison(run: RunFolder) -> None:
     if is_comparison(run):
         name = f"{run.sweep}/{run.run_id}"
         raise UsageError(f"{name} is a comparison: `vbench compare {name}` prints what it found")
-
-
-class _Stopped(BaseException):
-    """Raised by a signal wherever the program happens to be, so no `except Exception` may take it for its own:
-    `threading.Thread.start` has one, and would lose track of a thread that does run."""
-
-
-@contextmanager
-def interruptible(message: str, on_stop: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into `Interrupted` with a message that says how to go on.
-
-    `on_stop` is called first, in a signal handler: it must not write through a buffer. A second Ctrl-C while cleaning
-    up ends at once, with the same message; the keeper sees our end close and kills what is left. A reader of our output
-    that is gone (`vbench sweep … | head`) ends the command the same way. Where SIGHUP is ignored (`nohup`) it stays so.
-    """
-
-    def stop(_number: int, _frame: object) -> None:
-        for one in heard:  # a terminal that is closed may send SIGHUP twice, and its shell once more
-            signal.signal(one, _hear_nothing if one == signal.SIGHUP else lambda *_: _end_now(message))
-        with suppress(OSError):  # the terminal may be what has gone
-            on_stop()
-        raise _Stopped
-
-    is_hup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    heard = (signal.SIGINT, signal.SIGTERM, *(() if is_hup_ignored else (signal.SIGHUP,)))
-    before = {one: signal.signal(one, stop) for one in heard}
-    try:
-        yield
-    except _Stopped:
-        raise Interrupted(message) from None
-    except BrokenPipeError as error:
-        silence_stdout()
-        raise Interrupted(f"nobody reads the output any more: {message}") from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _hear_nothing(_number: int, _frame: object) -> None:
-    """Not SIG_IGN, which processes that are started would inherit."""
-
-
-def silence_stdout() -> None:
-    """Let what is still buffered for a closed pipe go nowhere, or Python complains about it on its way out."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def _end_now(message: str) -> None:
-    with suppress(OSError):  # a terminal that has gone
-        if os.isatty(1):
-            os.write(1, _SHOW_CURSOR + b"\n")  # the live view hid it, and stands there without an end
-        os.write(2, f"{message}\n".encode(errors="replace"))
-    os._exit(Interrupted.exit_code)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vbench.cli.options import DEFAULT_RESULTS, FLAG, NoPlan, Results, SetValue, SweepFile, interruptible
+from vbench.cli.interrupts import interruptible
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, NoPlan, Results, SetValue, SweepFile
 from vbench.cli.sweep import Emulate, emulating
 from vbench.errors import EXIT_NO_RESULT
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vbench.cli import options
-from vbench.cli.options import DEFAULT_RESULTS, FLAG, NoPlan, Results, SetValue, SweepFile, interruptible
+from vbench.cli.interrupts import interruptible
+from vbench.cli.options import DEFAULT_RESULTS, FLAG, NoPlan, Results, SetValue, SweepFile
 from vbench.cli.options import Emulate as Emulate  # noqa: PLC0414 -- re-exported
 from vbench.errors import EXIT_NO_RESULT, UsageError
 
