@@ -19,6 +19,7 @@ from tests.faults.matrix import fault
 from vbench.errors import MachineError
 from vbench.execution import leftovers, temp_folders
 from vbench.outcome import Outcome
+from vbench.worker import shared_memory
 
 BOTH = pytest.mark.parametrize("how", ["fork", "cold"])
 SHARED_MEMORY = Path("/dev/shm")
@@ -76,6 +77,9 @@ def abandoned() -> Iterator[Path]:
 
 
 class TestNotes:
+    def test_both_sides_mean_one_file(self) -> None:
+        assert temp_folders.NOTES == shared_memory.NOTES
+
     def test_what_is_noted_goes_if_it_is_the_same(self, abandoned: Path) -> None:
         same, another = SHARED_MEMORY / f"psm_{os.getpid():x}c", SHARED_MEMORY / f"psm_{os.getpid():x}d"
         outside = abandoned / "outside"
