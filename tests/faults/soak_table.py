@@ -60,11 +60,11 @@ def _shown(value: Any) -> str:
 def _growth(found: Sequence[Seen]) -> Iterator[str]:
     yield (
         "Looked at after each trial, before the next begins, in 24 blocks of trials, the first quarter of them left "
-        "out; a straight line through the rest, growth in a thousand trials with its interval, all of the table at "
-        "95 % together. A block counts by its median (a trial's log is held for a while, a keeper has just been "
-        "killed), and what processes hold among the looks with as many of them as most have (a living engine takes its "
-        "share). Of several keepers the largest; memory as glibc has it that returns what is freed at once. *Flat*: "
-        "the interval ends below the limit. *Grows*: it begins above."
+        "out; a robust line (Theil, Sen) through the rest, growth in a thousand trials with its interval, all of the "
+        "table at 95 % together. A block counts by its median (a trial's log is held for a while, a keeper has just "
+        "been killed), and what processes hold among the looks with as many of them as most have (a living engine "
+        "takes its share). Of several keepers the largest; memory as glibc has it that returns what is freed at once. "
+        "*Flat*: the interval ends below the limit. *Grows*: it begins above."
     )
     yield from [
         "",

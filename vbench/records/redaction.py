@@ -197,7 +197,7 @@ def _clean(text: str, values: Iterable[str] | None = None) -> str:
     return "".join([*parts, text[last:]])
 
 
-_clean_short = lru_cache(maxsize=8192)(_clean)
+_clean_short = lru_cache(maxsize=1024)(_clean)
 """Records are full of the same short texts, trial after trial."""
 
 
