@@ -159,14 +159,13 @@ class Watch:
                 self._flooded(f"a line of over {_MAX_MESSAGE_BYTES >> 20} MiB came down the result pipe")
 
     def _take_lines(self) -> None:
-        """Take all whole lines, one after another: a flood's chunk has many thousands of them."""
-        buffer, begin = self.buffer, 0
-        while self.is_pipe_open and (end := buffer.find(b"\n", begin)) >= 0:
-            with memoryview(buffer) as view:
-                line = bytes(view[begin:end])
+        """Take all whole lines, one after another: a flood's chunk has many thousands. Each is out of the buffer before it
+        is taken, so that an interrupt in between doesn't have it taken twice."""
+        while self.is_pipe_open and (end := self.buffer.find(b"\n")) >= 0:
+            with memoryview(self.buffer) as view:
+                line = bytes(view[:end])
+            del self.buffer[: end + 1]
             self._take(line)
-            begin = end + 1
-        del buffer[:begin]
 
     def _refuse(self, line: bytes) -> None:
         """Keep the beginning of what isn't ours; too much of that ends the trial."""

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from vbench.report import units_of_use
 from vbench.report.blocks import Calculator
+from vbench.report.links import without_dead_links
 from vbench.report.page import Page
 from vbench.report.pictures import Drawn
 from vbench.report.plot_theme import plot_css
@@ -34,7 +35,7 @@ def render_html(page: Page, drawn: Mapping[str, Drawn]) -> str:
     """The whole page as one file: nothing is fetched, and no script runs but vbench's own."""
     script = page_script()
     template = _environment(_html_text, spans_in_html).get_template("report.html.j2")
-    return template.render(page=page, drawn=drawn, script=script, script_hash=hash_of(script))
+    return without_dead_links(template.render(page=page, drawn=drawn, script=script, script_hash=hash_of(script)))
 
 
 def page_script() -> Markup:
