@@ -159,8 +159,8 @@ class Watch:
                 self._flooded(f"a line of over {_MAX_MESSAGE_BYTES >> 20} MiB came down the result pipe")
 
     def _take_lines(self) -> None:
-        """Take all whole lines, one after another: a flood's chunk has many thousands. Each is out of the buffer before it
-        is taken, so that an interrupt in between doesn't have it taken twice."""
+        """Take all whole lines, one by one: a flood's chunk has many thousands. Each is out of the buffer before it is
+        taken, so that an interrupt in between doesn't have it taken twice."""
         while self.is_pipe_open and (end := self.buffer.find(b"\n")) >= 0:
             with memoryview(self.buffer) as view:
                 line = bytes(view[:end])
