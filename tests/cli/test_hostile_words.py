@@ -133,12 +133,12 @@ def test_lines_of_a_pipe_end_without_blanks(run: Run, tmp_path: Path) -> None:
         (200, []),
         (90, ["Created (UTC)"]),
         (70, ["Created (UTC)", "Search", "Failed"]),
-        (30, [*_COLUMNS[2:8], "Created (UTC)"]),
+        (30, [*_COLUMNS[2:9], "Created (UTC)"]),
     ],
 )
 def test_columns_go_where_there_is_no_room_and_the_mark_stays(width: int, gone: list[str]) -> None:
     row = dict.fromkeys(_COLUMNS, "3")
     row |= {"Run": "small/20261103-093000", "Status": "finished", "Search": "5/5", "Best": "1,234 tok/s (fake)"}
-    row |= {"Created (UTC)": "2026-11-03 09:30", "Pruned": "0", "Refused": "–"}
-    shown = [name for name in _COLUMNS if name not in (*gone, "Pruned", "Refused")]
+    row |= {"Created (UTC)": "2026-11-03 09:30", "Pruned": "0", "Interrupted": "0", "Refused": "–"}
+    shown = [name for name in _COLUMNS if name not in (*gone, "Pruned", "Interrupted", "Refused")]
     assert _with_room([row], width) == shown
