@@ -63,7 +63,6 @@ class TestSharedMemory:
                 bench.close(engine)
                 bench.run(how="cold")
                 assert made.exists()
-            bench.run(how="cold")
             assert wait_until(lambda: left() <= before)
 
     @fault("engine", "shared memory left by a trial that ended well", PROMISE)

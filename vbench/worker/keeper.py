@@ -124,8 +124,10 @@ class _Keeper:
         control_fd = self.control.fileno()
         while True:
             told = [control_fd, self.wakeup_read, *([self.memory.fd] if self.memory.is_due() else [])]
-            readable, _, _ = select.select(told, [], [], self.memory.pause_s())
+            readable, _, _ = select.select(told, [], [], self.memory.pause_s(is_idle=not self.pids))
             self.memory.look()
+            if self.memory.is_left():
+                self._remove_memory()
             if self.wakeup_read in readable:
                 os.read(self.wakeup_read, 4096)
                 self._reap_adopted()

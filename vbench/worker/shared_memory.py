@@ -24,6 +24,7 @@ _EVENT = struct.Struct("iIII")
 _MAX_READ = 1 << 16
 _MOST_LOOKS = 5  # an entry that none of ours maps by then is another program's
 _PAUSE_S = 0.005  # between looks for the same entry
+_AGAIN_S, _MOST_AGAIN_S = 0.05, 5.0  # between tries to remove what somebody mapped still
 _SHARE, _MOST_CREDIT_S = 0.05, 1.0  # of the time that looks may take, and what of it can be saved: others may make many
 
 
@@ -36,13 +37,23 @@ class SharedMemory:
         self._noted: Dict[str, int] = {}  # name → inode
         self._next_look = 0.0
         self._credit_s, self._credit_t = _MOST_CREDIT_S, time.monotonic()
+        self._again_s, self._again_t = _AGAIN_S, 0.0
 
-    def pause_s(self) -> Optional[float]:
-        """How long to wait until the next look; None where the folder says when."""
-        wait_s = self._next_look - time.monotonic()
-        if self.fd < 0 or (wait_s <= 0 and not self._new):
-            return None
-        return max(0.0, wait_s)
+    def pause_s(self, is_idle: bool) -> Optional[float]:
+        """How long to wait until the next look, or where no trial runs (`is_idle`) the next try to remove what is left;
+        None where the folder says when."""
+        now = time.monotonic()
+        waits = []
+        if self.fd >= 0 and (self._new or self._next_look > now):
+            waits.append(self._next_look - now)
+        if is_idle and self._noted:
+            waits.append(self._again_t - now)
+        return max(0.0, min(waits)) if waits else None
+
+    def is_left(self) -> bool:
+        """Whether it is time to try once more to remove what somebody mapped still: whoever did may not have been below
+        this process, which then hears nothing of its end."""
+        return bool(self._noted) and time.monotonic() >= self._again_t
 
     def is_due(self) -> bool:
         """Whether what appeared may be asked for now."""
@@ -88,6 +99,8 @@ class SharedMemory:
                     os.unlink(os.path.join(FOLDER, name))
                 except OSError:
                     pass  # gone meanwhile
+        self._again_t = time.monotonic() + self._again_s
+        self._again_s = min(2 * self._again_s, _MOST_AGAIN_S)
 
     def _left(self, pids: List[int]) -> Dict[str, int]:
         """What was noted and none of these processes maps."""
@@ -101,6 +114,7 @@ class SharedMemory:
 
     def _note(self, name: str, inode: int) -> None:
         self._noted[name] = inode
+        self._again_s = _AGAIN_S
         folder = own_temp_folder()
         if folder is None:
             return
