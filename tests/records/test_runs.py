@@ -211,3 +211,15 @@ def test_the_holder_of_a_run_is_who_has_its_lock_open(tmp_path: Path) -> None:
     assert lock.holder(run.lock_path) is None
     run.lock_path.write_text("not a pid")
     assert lock.holder(run.lock_path) is None
+
+
+def test_what_a_killed_one_was_writing_goes(tmp_path: Path) -> None:
+    run = create(tmp_path, "small", NOW)
+    half = [run.path / name for name in (".ledger.jsonl.15109.tmp", ".run.json.7.tmp", ".best.md.1.tmp")]
+    others = [run.path / name for name in (".trials.jsonl.reserve", ".notes.tmp", "mine.jsonl.1.tmp", ".x.txt.1.tmp")]
+    for path in (*half, *others):
+        path.write_text("x")
+
+    with run.lock():
+        assert [path.exists() for path in half] == [False] * 3
+        assert all(path.exists() for path in others)

@@ -28,6 +28,7 @@ from vbench.records.private import close_to_others
 from vbench.records.redaction import clean_data
 
 _RUN_ID = re.compile(r"(\d{8}-\d{6})(?:-(\d+))?", re.ASCII)
+_HALF_WRITTEN = re.compile(r"\.[a-z-]+\.(?:jsonl?|md|yaml)\.\d+\.tmp", re.ASCII)
 _MARKERS = ("run.json", "trials.jsonl")
 """A folder with one of these is a run."""
 _MOST_SHOWN = 100
@@ -100,7 +101,15 @@ class RunFolder:
         """Hold the run for this process. Raises StoreError, naming the other's pid, when it is held already."""
         with lock.held(self.lock_path):
             close_to_others(self.path)
+            self._remove_half_written()
             yield
+
+    def _remove_half_written(self) -> None:
+        """What a killed vbench had written beside a file (`write_bytes_atomic`): nobody else is at work here."""
+        with suppress(OSError):
+            for path in self.path.iterdir():
+                if _HALF_WRITTEN.fullmatch(path.name):
+                    path.unlink()
 
 
 def create(results_root: Path, sweep_name: str, now: datetime) -> RunFolder:
